@@ -1,0 +1,34 @@
+"""The command line: one module a verb. Results go to stdout, everything else to stderr."""
+
+import os
+import signal
+import sys
+from types import FrameType
+
+from regard.errors import RegardError
+
+
+def main() -> None:
+    """Run the command line. Exit codes: 0 done, 2 a mistake of the user, 1 ours, 130 interrupted, 143 terminated."""
+    from regard.cli.app import app
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, leave)
+    try:
+        app()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads on: end quietly
+    except RegardError as error:
+        say(f"regard: {error}")
+        sys.exit(2)
+
+
+def leave(number: int, frame: FrameType | None) -> None:
+    """Leave in good order: what is open is closed, and half-written files are cleared away."""
+    say("Interrupted." if number == signal.SIGINT else "Terminated.")
+    sys.exit(128 + number)
+
+
+def say(message: str) -> None:
+    """Print a message for the person who watches."""
+    print(message, file=sys.stderr, flush=True)

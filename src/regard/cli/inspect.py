@@ -1,0 +1,36 @@
+"""`regard inspect`: the attention of a sentence as a page, a picture or data."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from regard.cli import say
+from regard.cli.translate import load_translator
+from regard.errors import ConfigError, RunError
+from regard.inspection.explanation import Explanation, to_json
+from regard.inspection.page import render_page
+from regard.inspection.plots import draw
+
+WRITERS: dict[str, Callable[[Explanation, Path], None]] = {
+    ".html": lambda explanation, path: write(path, render_page(explanation)),
+    ".json": lambda explanation, path: write(path, to_json(explanation) + "\n"),
+    ".png": draw,
+    ".svg": draw,
+}
+
+
+def run_inspect(run: Path, text: str, to: Path, target: str | None, beam: int | None, device: str) -> None:
+    """Translate the sentence and write what it attended to."""
+    writer = WRITERS.get(to.suffix.lower())
+    if writer is None:
+        raise ConfigError(f"--to {to}: the name must end in {', '.join(WRITERS)}.")
+    if not to.parent.is_dir():
+        raise RunError(f"--to {to}: there is no directory {to.parent}. Make it first.")
+    explanation = load_translator(run, beam, device).explain(text, target)
+    writer(explanation, to)
+    print(explanation.title)
+    say(f"Attention written to {to}")
+
+
+def write(path: Path, content: str) -> None:
+    """Write text as UTF-8."""
+    path.write_text(content, encoding="utf-8", newline="\n")

@@ -1,0 +1,1 @@
+"""Search over any model that obeys the protocol: ids in, ids out."""

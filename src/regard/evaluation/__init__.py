@@ -1,0 +1,1 @@
+"""Strings in, numbers out. Knows no model and no tokenizer of ours."""

@@ -1,0 +1,153 @@
+"""What a sentence's attention is, in words: the data behind the page, the picture and the JSON. It draws nothing."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+START, END = "<start>", "<end>"
+"""Labels of the two marks that are no words: what the decoder reads first, what it writes last."""
+
+Axis = Literal["source", "target", "read"]
+
+
+@dataclass(frozen=True)
+class AttentionMap:
+    """The weights of one attention, by words: (H, rows, columns); each row sums to one.
+
+    A row on the axis "target" is labelled by the word written at that step. A decoder that attends to itself looks at
+    the words it has read, which are START and the target one step late: that axis is called "read".
+    """
+
+    name: str
+    rows: Literal["source", "target"]
+    columns: Axis
+    weights: Float[Tensor, "H rows columns"]
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """A source sentence, a target sentence, and how one was attended to while the other was written.
+
+    summary: name of the map to show first. title: one line that says what this is. Raises ValueError if the maps do
+    not fit the words.
+    """
+
+    source: list[str]
+    target: list[str]
+    maps: list[AttentionMap]
+    summary: str
+    title: str
+
+    def __post_init__(self) -> None:
+        names = [item.name for item in self.maps]
+        if self.summary not in names:
+            raise ValueError(
+                f"the summary {self.summary!r} is none of the maps: {', '.join(names) or 'there are none'}"
+            )
+        if len(set(names)) < len(names):
+            raise ValueError(f"two maps have the same name: {', '.join(names)}")
+        for item in self.maps:
+            n_rows, n_columns = len(self.labels(item.rows)), len(self.labels(item.columns))
+            shape = tuple(item.weights.shape)
+            if shape[1:] != (n_rows, n_columns):
+                raise ValueError(f"{item.name} has shape {shape}, the words ask for (H, {n_rows}, {n_columns})")
+
+    def labels(self, axis: Axis) -> list[str]:
+        """Return the words along an axis."""
+        return {"source": self.source, "target": self.target, "read": [START, *self.target[:-1]]}[axis]
+
+    def shown_first(self) -> AttentionMap:
+        """Return the map that the summary names."""
+        return next(item for item in self.maps if item.name == self.summary)
+
+
+def by_words(
+    weights: Float[Tensor, "H T S"], row_words: Sequence[int], column_words: Sequence[int]
+) -> Float[Tensor, "H rows columns"]:
+    """Return attention between words from attention between tokens.
+
+    row_words, column_words: the index of the word that each token belongs to. Summed over the tokens of a word that is
+    looked at, averaged over the tokens of the word that looks, so a row that sums to one still does. A row word
+    without tokens looks at nothing and gets zeros.
+    """
+    assert tuple(weights.shape[1:]) == (len(row_words), len(column_words)), "every token needs the index of its word"
+    rows, columns = _membership(row_words).to(weights), _membership(column_words).to(weights)
+    averaging = rows / rows.sum(1, keepdim=True).clamp(min=1)
+    return averaging @ weights @ columns.T  # (H, row words, column words)
+
+
+def explain(
+    captured: Mapping[str, Float[Tensor, "H T S"]],
+    source: list[str],
+    source_words: Sequence[int],
+    target: list[str],
+    target_words: Sequence[int],
+    title: str,
+) -> Explanation:
+    """Return the explanation of one sentence from what `capture` found.
+
+    source, target: the words, each side with END as its last. source_words, target_words: the word of each token,
+    end mark included; those of the target are the tokens written, which is what labels a row.
+    """
+    words = {"source": source_words, "target": target_words, "read": [0, *(word + 1 for word in target_words[:-1])]}
+    maps = []
+    for name, weights in captured.items():
+        rows, columns = _axes(name)
+        maps.append(AttentionMap(name, rows, columns, by_words(weights, words[rows], words[columns])))
+    return Explanation(source, target, maps, _summary([item.name for item in maps]), title)
+
+
+def as_data(explanation: Explanation) -> dict[str, Any]:
+    """Return the explanation as plain lists and strings, weights rounded to four decimals."""
+    return {
+        "title": explanation.title,
+        "summary": explanation.summary,
+        "source": explanation.source,
+        "target": explanation.target,
+        "read": explanation.labels("read"),
+        "maps": [
+            {"name": item.name, "rows": item.rows, "columns": item.columns, "weights": _rounded(item.weights)}
+            for item in explanation.maps
+        ],
+    }
+
+
+def to_json(explanation: Explanation) -> str:
+    """Return the explanation as one JSON object, the same that the page embeds."""
+    return json.dumps(as_data(explanation), ensure_ascii=False, allow_nan=False)
+
+
+def _membership(words: Sequence[int]) -> Tensor:
+    """Return a matrix (words, tokens): one where the token belongs to the word."""
+    return torch.nn.functional.one_hot(torch.tensor(words, dtype=torch.long)).T
+
+
+def _rounded(weights: Tensor) -> list[list[list[float]]]:
+    return [[[round(cell, 4) for cell in row] for row in head] for head in weights.tolist()]
+
+
+def _axes(name: str) -> tuple[Literal["source", "target"], Axis]:
+    """Return who looks and what is looked at, from a name such as `encoder.0.self` or `decoder.cross`."""
+    stack, kind = name.partition(".")[0], name.rpartition(".")[2]
+    if kind == "cross":
+        return "target", "source"
+    if kind == "self" and stack == "encoder":
+        return "source", "source"
+    if kind == "self" and stack == "decoder":
+        return "target", "read"
+    raise ValueError(f"{name} is recorded under a name that says neither `self` nor `cross` of an encoder or decoder")
+
+
+def _summary(names: Sequence[str]) -> str:
+    """Return the map to show first: the last cross-attention but one, or the only one there is.
+
+    With rows labelled by the word written, the last decoder layer but one agrees best with human alignments
+    (Garg et al. 2019, section 4).
+    """
+    cross = [name for name in names if name.endswith("cross")] or list(names)
+    return cross[-2] if len(cross) > 1 else cross[-1]

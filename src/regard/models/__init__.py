@@ -1,0 +1,12 @@
+"""The families, one a file, behind one protocol. A new family is one file and one line in MODELS."""
+
+from typing import Any
+
+from regard.models.bahdanau import Bahdanau, BahdanauConfig
+from regard.models.transformer import Transformer, TransformerConfig
+
+MODELS: dict[str, tuple[type[Any], type[Any]]] = {
+    "bahdanau": (BahdanauConfig, Bahdanau),
+    "transformer": (TransformerConfig, Transformer),
+}
+"""Name -> (its settings, its class). A class is built from its settings and the two vocabulary sizes."""

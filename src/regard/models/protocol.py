@@ -1,0 +1,31 @@
+"""What every family can do. Search, serving and inspection know only this."""
+
+from typing import Protocol, runtime_checkable
+
+from torch import Tensor
+
+from regard.batch import Batch
+from regard.nn.state import State
+from regard.nn.trace import Trace
+
+
+@runtime_checkable
+class Model(Protocol):
+    """A sequence model. B batch, T target positions, D width, V vocabulary, R hypotheses."""
+
+    def forward(self, batch: Batch, trace: Trace | None = None) -> Tensor:
+        """Return the hidden states (B, T, D) from which the gold tokens are predicted, all positions at once."""
+        ...
+
+    @property
+    def output_weight(self) -> Tensor:
+        """Return the weight (V, D) of the output layer."""
+        ...
+
+    def begin(self, batch: Batch) -> State:
+        """Encode the source and return the state with one hypothesis a sentence that has read nothing yet."""
+        ...
+
+    def step(self, last: Tensor, state: State) -> tuple[Tensor, State]:
+        """Read one token a hypothesis, ids (R,), and return logits (R, V) for the next and the new state."""
+        ...

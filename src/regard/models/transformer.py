@@ -1,0 +1,210 @@
+"""The Transformer of Vaswani et al. 2017: an encoder and a decoder made of attention and feed-forward layers.
+
+Knows batches of ids. Knows no text, no loss and no search.
+"""
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from torch import Tensor, nn
+
+from regard.batch import Batch
+from regard.nn.attention import CrossAttention, SelfAttention
+from regard.nn.dropout import Dropout
+from regard.nn.embedding import Embeddings
+from regard.nn.positions import sinusoids
+from regard.nn.state import State, fold_beams
+from regard.nn.trace import Trace
+
+
+class TransformerConfig(BaseModel):
+    """Settings of the Transformer; the defaults are the Tiny model of Wu et al. 2021, for about 30,000 pairs."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    width: int = Field(128, ge=2, multiple_of=2)
+    n_heads: int = Field(4, ge=1)
+    n_encoder_layers: int = Field(4, ge=1)
+    n_decoder_layers: int = Field(4, ge=1)
+    feed_forward: int = Field(256, ge=1)
+    dropout_rate: float = Field(0.3, ge=0, lt=1)
+    norm: Literal["pre", "post"] = "pre"
+    tied: Literal["all", "target", "none"] = "all"
+
+    @model_validator(mode="after")
+    def heads_divide_the_width(self) -> "TransformerConfig":
+        if self.width % self.n_heads:
+            nearest = min((n for n in range(1, self.width + 1) if self.width % n == 0), key=self._distance)
+            raise ValueError(f"n_heads is {self.n_heads}; it must divide width ({self.width}). Try {nearest}.")
+        return self
+
+    def _distance(self, n_heads: int) -> int:
+        return abs(n_heads - self.n_heads)
+
+
+class Transformer(nn.Module):
+    """An encoder-decoder whose only memory is attention. Vaswani et al. 2017, figure 1.
+
+    With norm="pre" (the default) each sub-layer reads a normalised input and each stack ends in a norm, where the
+    paper normalises the sum after each sub-layer (norm="post").
+    """
+
+    def __init__(self, config: TransformerConfig, source_vocabulary: int, target_vocabulary: int) -> None:
+        super().__init__()
+        self.config = config
+        self.embeddings = Embeddings(source_vocabulary, target_vocabulary, config.width, config.tied)
+        self.encoder = nn.ModuleList(EncoderLayer(config) for _ in range(config.n_encoder_layers))
+        self.decoder = nn.ModuleList(DecoderLayer(config) for _ in range(config.n_decoder_layers))
+        self.encoder_norm = nn.LayerNorm(config.width) if config.norm == "pre" else nn.Identity()
+        self.decoder_norm = nn.LayerNorm(config.width) if config.norm == "pre" else nn.Identity()
+        self.dropout = Dropout(config.dropout_rate)
+        self.apply(initialise)
+
+    def forward(self, batch: Batch, trace: Trace | None = None) -> Float[Tensor, "B T D"]:
+        assert batch.target is not None, "a batch without a target can only be begun"
+        memory = self.encode(batch, trace)
+        n = batch.target.shape[1]
+        causal = torch.ones(n, n, dtype=torch.bool, device=batch.target.device).tril()
+        x = self.place(self.embeddings.target(batch.target), torch.arange(n, device=batch.target.device))
+        for i, layer in enumerate(self.decoder):
+            x = layer(x, causal, memory, batch.source_keep[:, None, None], trace, f"decoder.{i}")
+        return self.decoder_norm(x)
+
+    @property
+    def output_weight(self) -> Float[Tensor, "V D"]:
+        return self.embeddings.output
+
+    def encode(self, batch: Batch, trace: Trace | None = None) -> Float[Tensor, "B S D"]:
+        """Return the source as the encoder sees it."""
+        positions = torch.arange(batch.source.shape[1], device=batch.source.device)
+        x = self.place(self.embeddings.source(batch.source), positions)
+        keep = batch.source_keep[:, None, None]  # (B, 1, 1, S)
+        for i, layer in enumerate(self.encoder):
+            x = layer(x, keep, trace, f"encoder.{i}.self")
+        return self.encoder_norm(x)
+
+    def place(self, embedded: Float[Tensor, "B T D"], positions: Int[Tensor, "*shape"]) -> Float[Tensor, "B T D"]:
+        """Return scaled embeddings with their positions added. Vaswani et al. 2017, sections 3.4 and 3.5."""
+        width = self.config.width
+        return self.dropout(embedded * width**0.5 + sinusoids(positions, width))
+
+    def begin(self, batch: Batch) -> State:
+        memory = self.encode(batch)
+        n, width, heads = len(memory), self.config.width, self.config.n_heads
+        sentences = {"keep": batch.source_keep}
+        rows = {"position": torch.zeros(n, 1, dtype=torch.long, device=memory.device)}
+        for i, layer in enumerate(self.decoder):
+            sentences[f"{i}.keys"], sentences[f"{i}.values"] = layer.cross.keys_values(memory)
+            for name in ("keys", "values"):
+                rows[f"{i}.{name}"] = memory.new_empty(n, heads, 0, width // heads)
+        return State(sentences, rows)
+
+    def step(self, last: Int[Tensor, " R"], state: State) -> tuple[Float[Tensor, "R V"], State]:
+        rows = {"position": state.rows["position"] + 1}
+        x = self.place(self.embeddings.target(last[:, None]), state.rows["position"])  # (R, 1, D)
+        for i, layer in enumerate(self.decoder):
+            past = state.rows[f"{i}.keys"], state.rows[f"{i}.values"]
+            source = state.sentences[f"{i}.keys"], state.sentences[f"{i}.values"]
+            x, rows[f"{i}.keys"], rows[f"{i}.values"] = layer.step(x, past, source, state.sentences["keep"])
+        logits = F.linear(self.decoder_norm(x[:, 0]), self.output_weight)
+        return logits, State(state.sentences, rows)
+
+
+class EncoderLayer(nn.Module):
+    """Self-attention, then a feed-forward layer."""
+
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        self.attention, self.attention_frame = SelfAttention(config.width, config.n_heads), Residual(config)
+        self.feed_forward, self.feed_forward_frame = FeedForward(config), Residual(config)
+
+    def forward(
+        self, x: Float[Tensor, "B S D"], keep: Bool[Tensor, "B 1 1 S"], trace: Trace | None, name: str
+    ) -> Float[Tensor, "B S D"]:
+        frame = self.attention_frame
+        x = frame.close(x, self.attention(frame.open(x), keep, trace, name))
+        frame = self.feed_forward_frame
+        return frame.close(x, self.feed_forward(frame.open(x)))
+
+
+class DecoderLayer(nn.Module):
+    """Causal self-attention, attention to the source, then a feed-forward layer."""
+
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        self.attention, self.attention_frame = SelfAttention(config.width, config.n_heads), Residual(config)
+        self.cross, self.cross_frame = CrossAttention(config.width, config.n_heads), Residual(config)
+        self.feed_forward, self.feed_forward_frame = FeedForward(config), Residual(config)
+
+    def forward(
+        self,
+        x: Float[Tensor, "B T D"],
+        causal: Bool[Tensor, "T T"],
+        memory: Float[Tensor, "B S D"],
+        source_keep: Bool[Tensor, "B 1 1 S"],
+        trace: Trace | None,
+        name: str,
+    ) -> Float[Tensor, "B T D"]:
+        frame = self.attention_frame
+        x = frame.close(x, self.attention(frame.open(x), causal, trace, f"{name}.self"))
+        keys, values = self.cross.keys_values(memory)
+        frame = self.cross_frame
+        x = frame.close(x, self.cross(frame.open(x), keys, values, source_keep, trace, f"{name}.cross"))
+        frame = self.feed_forward_frame
+        return frame.close(x, self.feed_forward(frame.open(x)))
+
+    def step(
+        self, x: Float[Tensor, "R 1 D"], past: tuple[Tensor, Tensor], source: tuple[Tensor, Tensor], keep: Tensor
+    ) -> tuple[Float[Tensor, "R 1 D"], Tensor, Tensor]:
+        """Return the output for one new position, and the self-attention's keys and values so far."""
+        frame = self.attention_frame
+        attended, keys, values = self.attention.step(frame.open(x), *past)
+        x = frame.close(x, attended)
+        frame = self.cross_frame
+        queries = fold_beams(frame.open(x), len(keep))  # (N, beams, D)
+        attended = self.cross(queries, *source, keep[:, None, None], None, "")
+        x = frame.close(x, attended.flatten(0, 1)[:, None])  # (R, 1, D)
+        frame = self.feed_forward_frame
+        return frame.close(x, self.feed_forward(frame.open(x))), keys, values
+
+
+class Residual(nn.Module):
+    """The frame around a sub-layer: norm before or after it, dropout on what it adds."""
+
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        self.before = config.norm == "pre"
+        self.norm = nn.LayerNorm(config.width)
+        self.dropout = Dropout(config.dropout_rate)
+
+    def open(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
+        """Return what the sub-layer reads."""
+        return self.norm(x) if self.before else x
+
+    def close(self, x: Float[Tensor, "B T D"], added: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
+        """Return x with the sub-layer's output added."""
+        x = x + self.dropout(added)
+        return x if self.before else self.norm(x)
+
+
+class FeedForward(nn.Module):
+    """Two linear layers with a rectifier between them. Vaswani et al. 2017, equation 2."""
+
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        self.inner = nn.Linear(config.width, config.feed_forward)
+        self.outer = nn.Linear(config.feed_forward, config.width)
+        self.dropout = Dropout(config.dropout_rate)
+
+    def forward(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
+        return self.outer(self.dropout(F.relu(self.inner(x))))
+
+
+def initialise(module: nn.Module) -> None:
+    """Draw linear weights uniformly as Glorot and Bengio 2010, equation 16; biases start at zero."""
+    if isinstance(module, nn.Linear):
+        nn.init.xavier_uniform_(module.weight)
+        nn.init.zeros_(module.bias)

@@ -1,0 +1,127 @@
+"""Attention as pure functions, and the two layers made of them.
+
+`attend` is the definition: it spells out the weights. `attend_fast` is the fused kernel, proven equal to it. Which of
+the two runs is decided by whether somebody handed down a trace.
+"""
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from regard.nn.trace import Trace
+
+
+def attend(
+    q: Float[Tensor, "B H T K"],
+    k: Float[Tensor, "B H S K"],
+    v: Float[Tensor, "B H S K"],
+    keep: Bool[Tensor, "*#keep"] | None = None,
+) -> tuple[Float[Tensor, "B H T K"], Float[Tensor, "B H T S"]]:
+    """Return the attended values and the weights that made them: softmax(q k^T / sqrt(K)) v.
+
+    keep is True where a query may attend to a key, and broadcasts to (B, H, T, S). A query that may attend to nothing
+    gets zeros. Vaswani et al. 2017, equation 1.
+    """
+    energies = q @ k.transpose(-2, -1) * k.shape[-1] ** -0.5  # (B, H, T, S)
+    weights = softmax_where(energies, keep)
+    return weights @ v, weights
+
+
+def attend_fast(
+    q: Float[Tensor, "B H T K"],
+    k: Float[Tensor, "B H S K"],
+    v: Float[Tensor, "B H S K"],
+    keep: Bool[Tensor, "*#keep"] | None = None,
+) -> Float[Tensor, "B H T K"]:
+    """Return what `attend` returns, without the weights, from PyTorch's fused kernel.
+
+    There is no dropout on the weights: on a CPU the kernel is fused only without it.
+    """
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=keep)
+
+
+def softmax_where(energies: Float[Tensor, "*shape"], keep: Bool[Tensor, "*#keep"] | None) -> Float[Tensor, "*shape"]:
+    """Return the softmax over the last axis among the kept entries; a row that keeps nothing gives zeros."""
+    if keep is None:
+        return energies.softmax(-1)
+    weights = energies.masked_fill(~keep, float("-inf")).softmax(-1)
+    return weights.masked_fill(~keep, 0.0)  # also turns the NaN of an empty row into zeros
+
+
+def attend_traced(q: Tensor, k: Tensor, v: Tensor, keep: Tensor | None, trace: Trace | None, name: str) -> Tensor:
+    """Return the attended values; with a trace by the explaining path, which records the weights under `name`."""
+    if trace is None:
+        return attend_fast(q, k, v, keep)
+    values, weights = attend(q, k, v, keep)
+    trace.record(name, weights)
+    return values
+
+
+def split_heads(x: Float[Tensor, "B T D"], n_heads: int) -> Float[Tensor, "B H T K"]:
+    """Return x with its width cut into heads."""
+    return x.unflatten(-1, (n_heads, -1)).transpose(1, 2)
+
+
+def merge_heads(x: Float[Tensor, "B H T K"]) -> Float[Tensor, "B T D"]:
+    """Return the heads side by side again."""
+    return x.transpose(1, 2).flatten(2)
+
+
+class SelfAttention(nn.Module):
+    """Multi-head attention of a sequence to itself; one product makes queries, keys and values."""
+
+    def __init__(self, width: int, n_heads: int) -> None:
+        super().__init__()
+        self.n_heads = n_heads
+        self.qkv = nn.Linear(width, 3 * width)
+        self.output = nn.Linear(width, width)
+
+    def project(self, x: Float[Tensor, "B T D"]) -> tuple[Tensor, Tensor, Tensor]:
+        """Return queries, keys and values, each (B, H, T, K)."""
+        heads = self.qkv(x).unflatten(-1, (3, self.n_heads, -1)).permute(2, 0, 3, 1, 4)  # (3, B, H, T, K)
+        q, k, v = heads.unbind(0)
+        return q, k, v
+
+    def forward(
+        self, x: Float[Tensor, "B T D"], keep: Bool[Tensor, "*#keep"] | None, trace: Trace | None, name: str
+    ) -> Float[Tensor, "B T D"]:
+        q, k, v = self.project(x)
+        return self.output(merge_heads(attend_traced(q, k, v, keep, trace, name)))
+
+    def step(
+        self, x: Float[Tensor, "R 1 D"], past_keys: Float[Tensor, "R H P K"], past_values: Float[Tensor, "R H P K"]
+    ) -> tuple[Float[Tensor, "R 1 D"], Tensor, Tensor]:
+        """Return the output for one new position, and keys and values with that position appended."""
+        q, k, v = self.project(x)
+        keys, values = torch.cat([past_keys, k], dim=2), torch.cat([past_values, v], dim=2)
+        return self.output(merge_heads(attend_fast(q, keys, values))), keys, values
+
+
+class CrossAttention(nn.Module):
+    """Multi-head attention of a target sequence to a source sequence."""
+
+    def __init__(self, width: int, n_heads: int) -> None:
+        super().__init__()
+        self.n_heads = n_heads
+        self.query = nn.Linear(width, width)
+        self.key_value = nn.Linear(width, 2 * width)
+        self.output = nn.Linear(width, width)
+
+    def keys_values(self, memory: Float[Tensor, "B S D"]) -> tuple[Tensor, Tensor]:
+        """Return the source's keys and values, each (B, H, S, K); in decoding they are computed once a sentence."""
+        heads = self.key_value(memory).unflatten(-1, (2, self.n_heads, -1)).permute(2, 0, 3, 1, 4)
+        keys, values = heads.unbind(0)
+        return keys, values
+
+    def forward(
+        self,
+        x: Float[Tensor, "B T D"],
+        keys: Float[Tensor, "B H S K"],
+        values: Float[Tensor, "B H S K"],
+        keep: Bool[Tensor, "*#keep"] | None,
+        trace: Trace | None,
+        name: str,
+    ) -> Float[Tensor, "B T D"]:
+        q = split_heads(self.query(x), self.n_heads)
+        return self.output(merge_heads(attend_traced(q, keys, values, keep, trace, name)))

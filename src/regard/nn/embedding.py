@@ -1,0 +1,35 @@
+"""Embeddings of two vocabularies and the output layer, as one, two or three tables."""
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+
+class Embeddings(nn.Module):
+    """Source and target embeddings, and the output weight.
+
+    tied: "all" shares one table among the three (the vocabularies must be the same one), "target" shares the target
+    embedding with the output (Press and Wolf 2017), "none" shares nothing. Entries start as N(0, 1/width).
+    """
+
+    def __init__(
+        self, source_vocabulary: int, target_vocabulary: int, width: int, tied: Literal["all", "target", "none"]
+    ) -> None:
+        super().__init__()
+        self.target = table(target_vocabulary, width)
+        self.source = self.target if tied == "all" else table(source_vocabulary, width)
+        self.separate_output = nn.Parameter(table(target_vocabulary, width).weight.data) if tied == "none" else None
+
+    @property
+    def output(self) -> Tensor:
+        """Return the weight (V, D) that turns hidden states into logits."""
+        return self.target.weight if self.separate_output is None else self.separate_output
+
+
+def table(vocabulary: int, width: int) -> nn.Embedding:
+    """Return an embedding table drawn from N(0, 1/width)."""
+    embedding = nn.Embedding(vocabulary, width)
+    with torch.no_grad():
+        embedding.weight.normal_(std=width**-0.5)
+    return embedding

@@ -1,0 +1,61 @@
+"""The gated recurrent unit, one step and both directions."""
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+
+class GatedUnit(nn.Module):
+    """The recurrent part of a gated recurrent unit; inputs arrive already projected.
+
+    Cho et al. 2014 and Bahdanau et al. 2014, appendix A.1.1: s' = (1 - z) s + z tanh(x + (r * s) U). PyTorch's GRU
+    turns the update gate round and applies the reset gate after the product. With directions=2 two units with weights
+    of their own run side by side in one product.
+    """
+
+    def __init__(self, width: int, directions: int = 1) -> None:
+        super().__init__()
+        lead = (directions,) if directions > 1 else ()
+        self.gates = nn.Parameter(torch.empty(*lead, width, 2 * width))
+        self.candidate = nn.Parameter(torch.empty(*lead, width, width))
+        for block in (*self.gates.data.view(-1, width, 2 * width), *self.candidate.data.view(-1, width, width)):
+            for square in block.split(width, dim=1):
+                square.copy_(nn.init.orthogonal_(torch.empty(width, width)))
+
+    def forward(self, inputs: Float[Tensor, "*lead B G"], state: Float[Tensor, "*lead B H"]) -> Tensor:
+        """Return the next state (..., B, H). inputs: update gate, reset gate and candidate side by side."""
+        width = state.shape[-1]
+        for_gates, for_candidate = inputs.split([2 * width, width], dim=-1)
+        update, reset = torch.sigmoid(for_gates + state @ self.gates).chunk(2, dim=-1)
+        candidate = torch.tanh(for_candidate + (reset * state) @ self.candidate)
+        return torch.lerp(state, candidate, update)
+
+
+class BidirectionalGRU(nn.Module):
+    """Two gated recurrent units, one reading forwards and one backwards, advanced together.
+
+    The input products of all steps are one matrix product; only the recurrent part stands in the loop. Padding leaves
+    a state as it is, so the backward unit starts at the last real position.
+    """
+
+    def __init__(self, input_width: int, width: int) -> None:
+        super().__init__()
+        self.inputs = nn.Linear(input_width, 6 * width)
+        self.unit = GatedUnit(width, directions=2)
+        self.width = width
+
+    def forward(
+        self, x: Float[Tensor, "B S E"], keep: Bool[Tensor, "B S"]
+    ) -> tuple[Float[Tensor, "B S M"], Float[Tensor, "B H"]]:
+        """Return the states of both directions side by side, and the backward state at the first position."""
+        projected = self.inputs(x.transpose(0, 1)).unflatten(-1, (2, -1))  # (S, B, 2, 3H)
+        forwards, backwards = projected.unbind(2)  # (S, B, 3H)
+        inputs = torch.stack([forwards, backwards.flip(0)], dim=1)  # (S, 2, B, 3H)
+        real = torch.stack([keep.T, keep.T.flip(0)], dim=1)[..., None]  # (S, 2, B, 1)
+        state = x.new_zeros(2, len(x), self.width)
+        states = []
+        for step_inputs, step_real in zip(inputs.unbind(0), real.unbind(0), strict=True):
+            state = torch.where(step_real, self.unit(step_inputs, state), state)
+            states.append(state)
+        forwards, backwards = torch.stack(states, dim=2).unbind(0)  # (B, S, H)
+        return torch.cat([forwards, backwards.flip(1)], dim=-1), state[1]

@@ -1,0 +1,1 @@
+"""Strings and ids: reading, normalising, tokenizing, batching. Knows no layer and no model."""

@@ -1,0 +1,1 @@
+"""The trainer: numbered steps over any stream of batches."""

@@ -1,0 +1,130 @@
+"""What a training says: a line of JSON for every record, and a display for whoever watches."""
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any, Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+
+
+class Display(Protocol):
+    """Somewhere to show records: a terminal, a file of lines, or nothing."""
+
+    def show(self, record: dict[str, Any]) -> None:
+        """Show a record of kind "train" or "valid"."""
+        ...
+
+    def say(self, message: str) -> None:
+        """Show a sentence."""
+        ...
+
+    def close(self) -> None:
+        """Leave the terminal tidy."""
+        ...
+
+
+class Log:
+    """Writes every record to a file of JSON lines and hands it to the display."""
+
+    def __init__(self, path: Path, display: Display) -> None:
+        cut_half_line(path)
+        self._file = path.open("a", encoding="utf-8", newline="\n")
+        self.display = display
+
+    def write(self, kind: str, **values: Any) -> None:
+        """Write and show a record."""
+        record = {"kind": kind, **values}
+        self._file.write(json.dumps(record) + "\n")
+        self._file.flush()
+        self.display.show(record)
+
+    def close(self) -> None:
+        """Close the file and the display."""
+        self._file.close()
+        self.display.close()
+
+
+def cut_half_line(path: Path) -> None:
+    """Cut what a killed process left after the last line end of a log."""
+    if path.exists():
+        content = path.read_bytes()
+        if not content.endswith(b"\n"):
+            os.truncate(path, content.rfind(b"\n") + 1)
+
+
+def make_display() -> Display:
+    """Return a progress bar where stderr is a terminal, and plain lines where it is not."""
+    return BarDisplay() if sys.stderr.isatty() else LineDisplay()
+
+
+class LineDisplay:
+    """One line for a validation, and one every ten seconds of training."""
+
+    def __init__(self, seconds: float = 10.0) -> None:
+        self.seconds = seconds
+        self._last = float("-inf")
+
+    def show(self, record: dict[str, Any]) -> None:
+        now = time.monotonic()
+        if record["kind"] == "train" and now - self._last < self.seconds:
+            return
+        if line := describe(record):
+            self._last = now
+            print(line, file=sys.stderr, flush=True)
+
+    def say(self, message: str) -> None:
+        print(message, file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        pass
+
+
+class BarDisplay:
+    """A bar over the whole budget, with the newest figures behind it."""
+
+    def __init__(self) -> None:
+        self._progress = Progress(
+            BarColumn(bar_width=24),
+            TaskProgressColumn(),
+            TextColumn("{task.fields[figures]}"),
+            console=Console(stderr=True),
+        )
+        self._task = self._progress.add_task("training", total=1.0, figures="")
+        self._bleu = ""
+        self._progress.start()
+
+    def show(self, record: dict[str, Any]) -> None:
+        if record["kind"] == "valid":
+            self._bleu = f"  BLEU {record['bleu']:.1f}" if "bleu" in record else ""
+            self._progress.console.print(describe(record))
+        elif record["kind"] == "train":
+            self._progress.update(self._task, completed=record["progress"], figures=describe(record) + self._bleu)
+
+    def say(self, message: str) -> None:
+        self._progress.console.print(message, highlight=False)
+
+    def close(self) -> None:
+        self._progress.stop()
+
+
+def describe(record: dict[str, Any]) -> str:
+    """Return a record as a person reads it, or nothing if it is of a kind nobody watches."""
+    if record["kind"] == "train":
+        return (
+            f"step {record['step']}  epoch {record['epoch'] + 1}  loss {record['loss']:.3f}  "
+            f"{record['tokens_per_second']:,.0f} tokens/s  {minutes(record['seconds_left'])} left"
+        )
+    if record["kind"] == "valid":
+        bleu = f"  BLEU {record['bleu']:.2f}" if "bleu" in record else ""
+        best = "  (best so far)" if record["best"] else ""
+        return f"step {record['step']}  validation: {record['nll']:.3f} nats a token{bleu}{best}"
+    return ""
+
+
+def minutes(seconds: float) -> str:
+    """Return seconds as minutes and seconds."""
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"

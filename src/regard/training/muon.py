@@ -1,0 +1,65 @@
+"""Muon: momentum, orthogonalised, for the matrices of a network."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+# The five steps of the Polar Express: at each the odd polynomial that brings the singular values closest to one.
+POLAR_EXPRESS = (
+    (8.156554524902461, -22.48329292557795, 15.878769915207462),
+    (4.042929935166739, -2.808917465908714, 0.5000178451051316),
+    (3.8916678022926607, -2.772484153217685, 0.5060648178503393),
+    (3.285753657755655, -2.3681294933425376, 0.46449024233003106),
+    (2.3465413258596377, -1.7097828382687081, 0.42323551169305323),
+)
+
+
+def orthogonalise(matrices: Float[Tensor, "N R C"]) -> Float[Tensor, "N R C"]:
+    """Return each matrix with all its singular values brought near one.
+
+    Amsel et al. 2025, "The Polar Express", algorithm 1, in the precision of the input.
+    """
+    tall = matrices.shape[-2] > matrices.shape[-1]
+    x = matrices.mT if tall else matrices
+    x = x / (x.norm(dim=(-2, -1), keepdim=True) * 1.02 + 1e-7)
+    for a, b, c in POLAR_EXPRESS:
+        gram = x @ x.mT
+        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    return x.mT if tall else x
+
+
+class Muon(torch.optim.Optimizer):
+    """Nesterov momentum whose update is orthogonalised. Jordan et al. 2024.
+
+    Parameters of one shape are updated in one batch of products. A parameter of three axes is a stack of matrices.
+    """
+
+    def __init__(self, parameters: Iterable[Tensor], lr: float, momentum: float = 0.95, decay: float = 0.0) -> None:
+        super().__init__(parameters, {"lr": lr, "momentum": momentum, "decay": decay})
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
+        assert closure is None, "the trainer computes its gradients itself"
+        for group in self.param_groups:
+            by_shape: dict[torch.Size, list[Tensor]] = defaultdict(list)
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    by_shape[parameter.shape[-2:]].append(parameter)
+            for parameters in by_shape.values():
+                self._step_together(parameters, group)
+
+    def _step_together(self, parameters: list[Tensor], group: dict[str, float]) -> None:
+        looks_ahead = []
+        for parameter in parameters:
+            momentum = self.state[parameter].setdefault("momentum", torch.zeros_like(parameter))
+            momentum.lerp_(parameter.grad, 1 - group["momentum"])
+            looks_ahead.append(torch.lerp(parameter.grad, momentum, group["momentum"]))
+        rows, columns = parameters[0].shape[-2:]
+        stacked = torch.cat([x.view(-1, rows, columns) for x in looks_ahead])
+        rate = group["lr"] * max(1.0, rows / columns) ** 0.5
+        updates = orthogonalise(stacked).split([x.numel() // (rows * columns) for x in looks_ahead])
+        for parameter, update in zip(parameters, updates, strict=True):
+            parameter.mul_(1 - group["lr"] * group["decay"]).sub_(update.view_as(parameter), alpha=rate)

@@ -1,0 +1,53 @@
+"""Which parameter is updated by which optimiser."""
+
+import torch
+from torch import Tensor, nn
+
+from regard.training.config import TrainingConfig
+from regard.training.muon import Muon
+
+
+class Optimiser:
+    """AdamW, or Muon for the matrices and AdamW for the rest, behind one step and one factor on the rates."""
+
+    def __init__(self, model: nn.Module, config: TrainingConfig) -> None:
+        embeddings = {id(m.weight) for m in model.modules() if isinstance(m, nn.Embedding)}
+        embeddings.add(id(model.output_weight))
+        parameters = list(model.parameters())
+        matrices = [p for p in parameters if p.ndim >= 2 and id(p) not in embeddings]
+        others = [p for p in parameters if p.ndim < 2 or id(p) in embeddings]
+        self.parts: list[torch.optim.Optimizer] = []
+        decay = config.weight_decay
+        if config.optimiser == "muon":
+            self.parts.append(Muon(matrices, config.muon_learning_rate, decay=decay))
+            groups = [{"params": others, "weight_decay": 0.0}]
+        else:
+            groups = [{"params": matrices, "weight_decay": decay}, {"params": others, "weight_decay": 0.0}]
+        self.parts.append(torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98), fused=True))
+        self.rates = [[group["lr"] for group in part.param_groups] for part in self.parts]
+
+    def step(self, factor: float) -> None:
+        """Update the parameters at `factor` times the configured learning rates, and forget the gradients."""
+        for part, rates in zip(self.parts, self.rates, strict=True):
+            for group, rate in zip(part.param_groups, rates, strict=True):
+                group["lr"] = rate * factor
+            part.step()
+            part.zero_grad(set_to_none=True)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return everything the optimisers remember, by name."""
+        return {
+            f"{i}.{index}.{name}": value
+            for i, part in enumerate(self.parts)
+            for index, state in part.state_dict()["state"].items()
+            for name, value in state.items()
+        }
+
+    def restore(self, tensors: dict[str, Tensor]) -> None:
+        """Take back what `tensors` returned."""
+        states: list[dict[int, dict[str, Tensor]]] = [{} for _ in self.parts]
+        for key, value in tensors.items():
+            i, index, name = key.split(".")
+            states[int(i)].setdefault(int(index), {})[name] = value
+        for part, state in zip(self.parts, states, strict=True):
+            part.load_state_dict({"state": state, "param_groups": part.state_dict()["param_groups"]})

@@ -1,0 +1,150 @@
+import json
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from regard.inspection.explanation import END, START, AttentionMap, Explanation, by_words, explain, to_json
+
+
+def groupings(n_words: int) -> st.SearchStrategy[list[int]]:
+    """Words of tokens: every word has a token, in any order, as with offsets that overlap."""
+    return st.lists(st.integers(0, n_words - 1), max_size=6).flatmap(
+        lambda more: st.permutations([*range(n_words), *more])
+    )
+
+
+def random_weights(n_heads: int, n_rows: int, n_columns: int, seed: int) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(n_heads, n_rows, n_columns, generator=generator, dtype=torch.float64).softmax(-1)
+
+
+@given(
+    rows=st.integers(1, 6).flatmap(groupings),
+    columns=st.integers(1, 6).flatmap(groupings),
+    n_heads=st.integers(1, 3),
+    seed=st.integers(0, 2**16),
+)
+def test_rows_sum_to_one_for_any_grouping(rows: list[int], columns: list[int], n_heads: int, seed: int) -> None:
+    found = by_words(random_weights(n_heads, len(rows), len(columns), seed), rows, columns)
+
+    assert found.shape == (n_heads, max(rows) + 1, max(columns) + 1)
+    torch.testing.assert_close(found.sum(-1), torch.ones_like(found.sum(-1)))
+
+
+@given(
+    rows=st.integers(1, 5).flatmap(groupings), columns=st.integers(1, 5).flatmap(groupings), seed=st.integers(0, 2**16)
+)
+def test_by_words_equals_sums_and_means_written_as_loops(rows: list[int], columns: list[int], seed: int) -> None:
+    weights = random_weights(1, len(rows), len(columns), seed)
+    found = by_words(weights, rows, columns)
+
+    for i in range(max(rows) + 1):
+        for j in range(max(columns) + 1):
+            tokens = [t for t, word in enumerate(rows) if word == i]
+            total = sum(weights[0, t, s].item() for t in tokens for s, word in enumerate(columns) if word == j)
+            assert found[0, i, j].item() == pytest.approx(total / len(tokens))
+
+
+def test_weights_worked_by_hand() -> None:
+    weights = torch.tensor([[[0.5, 0.3, 0.2], [0.1, 0.1, 0.8], [0.0, 0.25, 0.75]]])
+
+    found = by_words(weights, row_words=[0, 0, 1], column_words=[0, 1, 1])
+
+    torch.testing.assert_close(found, torch.tensor([[[0.3, 0.7], [0.0, 1.0]]]))
+
+
+def test_one_token_a_word_changes_nothing() -> None:
+    weights = random_weights(2, 3, 4, seed=1)
+    torch.testing.assert_close(by_words(weights, range(3), range(4)), weights)
+
+
+def test_a_row_word_without_tokens_looks_at_nothing() -> None:
+    found = by_words(torch.tensor([[[0.4, 0.6], [1.0, 0.0]]]), row_words=[0, 2], column_words=[0, 1])
+    torch.testing.assert_close(found, torch.tensor([[[0.4, 0.6], [0.0, 0.0], [1.0, 0.0]]]))
+
+
+def test_every_token_needs_its_word() -> None:
+    with pytest.raises(AssertionError, match="index of its word"):
+        by_words(torch.ones(1, 2, 1), row_words=[0], column_words=[0])
+
+
+def test_explain_names_the_axes_and_reads_one_step_late() -> None:
+    captured = {
+        "encoder.0.self": torch.full((2, 3, 3), 1 / 3),
+        "decoder.0.self": torch.tensor([[1.0, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])[None],
+        "decoder.0.cross": torch.full((2, 4, 3), 1 / 3),
+    }
+    found = explain(captured, ["houses", END], [0, 0, 1], ["les", "maisons", END], [0, 1, 1, 2], "a title")
+    maps = {item.name: item for item in found.maps}
+
+    assert [(item.rows, item.columns) for item in found.maps] == [
+        ("source", "source"),
+        ("target", "read"),
+        ("target", "source"),
+    ]
+    assert found.labels("read") == [START, "les", "maisons"]
+    # Each position looked only at the token read there: <start>, les, the first half of maisons, its second half.
+    expected = torch.tensor([[[1.0, 0.0, 0.0], [0.0, 0.5, 0.5], [0.0, 0.0, 1.0]]])
+    torch.testing.assert_close(maps["decoder.0.self"].weights, expected)
+    torch.testing.assert_close(maps["decoder.0.cross"].weights, torch.tensor([[[2 / 3, 1 / 3]] * 3] * 2))
+
+
+@pytest.mark.parametrize(
+    ("names", "shown"),
+    [
+        (["decoder.cross"], "decoder.cross"),
+        (["encoder.0.self", "decoder.0.cross", "decoder.1.cross", "decoder.2.cross"], "decoder.1.cross"),
+        (["decoder.0.cross", "decoder.0.self"], "decoder.0.cross"),
+    ],
+)
+def test_the_cross_attention_before_the_last_is_shown_first(names: list[str], shown: str) -> None:
+    captured = {name: torch.ones(1, 1, 1) for name in names}
+    assert explain(captured, [END], [0], [END], [0], "").summary == shown
+
+
+def test_a_name_without_axes_is_refused() -> None:
+    with pytest.raises(ValueError, match="says neither `self` nor `cross`"):
+        explain({"memory.0.look": torch.ones(1, 1, 1)}, [END], [0], [END], [0], "")
+
+
+def attention_map(name: str = "decoder.cross", shape: tuple[int, ...] = (1, 1, 2)) -> AttentionMap:
+    return AttentionMap(name, "target", "source", torch.full(shape, 0.5))
+
+
+@pytest.mark.parametrize(
+    ("maps", "message"),
+    [
+        ([], "there are none"),
+        ([attention_map("other")], "'decoder.cross' is none of the maps: other"),
+        ([attention_map(), attention_map()], "two maps have the same name"),
+        ([attention_map(shape=(1, 2, 1))], r"has shape \(1, 2, 1\), the words ask for \(H, 1, 2\)"),
+    ],
+)
+def test_maps_that_do_not_fit_are_refused(maps: list[AttentionMap], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Explanation(["a", "b"], ["c"], maps, "decoder.cross", "")
+
+
+def test_json_holds_words_and_rounded_weights() -> None:
+    weights = torch.tensor([[[2 / 3, 1 / 3]]])
+    maps = [AttentionMap("decoder.cross", "target", "source", weights)]
+
+    found = json.loads(to_json(Explanation(["日本", END], ["Ü"], maps, "decoder.cross", "t")))
+
+    assert found == {
+        "title": "t",
+        "summary": "decoder.cross",
+        "source": ["日本", END],
+        "target": ["Ü"],
+        "read": [START],
+        "maps": [{"name": "decoder.cross", "rows": "target", "columns": "source", "weights": [[[0.6667, 0.3333]]]}],
+    }
+
+
+def test_json_refuses_a_weight_that_is_no_number() -> None:
+    maps = [AttentionMap("decoder.cross", "target", "source", torch.tensor([[[float("nan")]]]))]
+    with pytest.raises(ValueError, match="JSON"):
+        to_json(Explanation(["a"], ["b"], maps, "decoder.cross", ""))

@@ -1,0 +1,102 @@
+import pytest
+import torch
+
+from regard.nn.attention import CrossAttention, SelfAttention, attend, attend_fast, merge_heads, split_heads
+from regard.nn.trace import Trace
+from tests.reference import attention
+
+TOKENS = torch.tensor(
+    [[0.43, 0.15, 0.89], [0.55, 0.87, 0.66], [0.57, 0.85, 0.64], [0.22, 0.58, 0.33], [0.77, 0.25, 0.10], [0.05, 0.80, 0.55]]
+)
+"""Six tokens of width 3. Raschka, Build a Large Language Model (From Scratch), chapter 3."""
+
+
+def heads(*shape: int) -> torch.Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(sum(shape)), dtype=torch.float64)
+
+
+def test_trainable_attention_gives_the_books_values():
+    torch.manual_seed(123)
+    query, key, value = (torch.rand(3, 2) for _ in range(3))
+    q, k, v = ((TOKENS @ w)[None, None] for w in (query, key, value))
+    values, weights = attend(q, k, v)
+    expected_weights = torch.tensor([0.1500, 0.2264, 0.2199, 0.1311, 0.0906, 0.1820])
+    expected = [[0.2996, 0.8053], [0.3061, 0.8210], [0.3058, 0.8203], [0.2948, 0.7939], [0.2927, 0.7891], [0.2990, 0.8040]]
+    torch.testing.assert_close(weights[0, 0, 1], expected_weights, rtol=0, atol=5e-5)
+    torch.testing.assert_close(values[0, 0], torch.tensor(expected), rtol=0, atol=5e-5)
+
+
+def test_attend_equals_the_loops():
+    q, k, v = heads(2, 3, 4, 5), heads(2, 3, 6, 5), heads(2, 3, 6, 5) * 2
+    values, _ = attend(q, k, v)
+    for b in range(2):
+        for h in range(3):
+            torch.testing.assert_close(values[b, h], attention(q[b, h], k[b, h], v[b, h]), rtol=0, atol=1e-12)
+
+
+def keep_masks():
+    causal = torch.ones(4, 6, dtype=torch.bool).tril(2)
+    padded = torch.tensor([True] * 4 + [False] * 2).expand(2, 1, 1, 6)
+    an_empty_row = causal.clone()
+    an_empty_row[1] = False
+    return {"none": None, "causal": causal, "padded": padded, "an empty row": an_empty_row}
+
+
+@pytest.mark.parametrize("mask", keep_masks())
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 1e-5)])
+def test_fast_equals_attend_in_outputs_and_gradients(mask, dtype, tolerance):
+    keep = keep_masks()[mask]
+    results = []
+    for function in (lambda *qkv: attend(*qkv, keep)[0], lambda *qkv: attend_fast(*qkv, keep)):
+        qkv = [heads(2, 3, n, 5).to(dtype).requires_grad_() for n in (4, 6, 6)]
+        values = function(*qkv)
+        values.square().sum().backward()
+        results.append((values, *(x.grad for x in qkv)))
+    for slow, fast in zip(*results, strict=True):
+        torch.testing.assert_close(fast, slow, rtol=0, atol=tolerance)
+
+
+def test_a_query_that_may_attend_to_nothing_gets_zeros_on_both_paths():
+    q, k, v = heads(1, 2, 3, 4), heads(1, 2, 5, 4), heads(1, 2, 5, 4)
+    keep = torch.ones(3, 5, dtype=torch.bool)
+    keep[1] = False
+    values, weights = attend(q, k, v, keep)
+    assert torch.count_nonzero(values[:, :, 1]) == torch.count_nonzero(weights[:, :, 1]) == 0
+    assert torch.count_nonzero(attend_fast(q, k, v, keep)[:, :, 1]) == 0
+
+
+def test_what_may_not_be_attended_to_changes_nothing():
+    q, k, v = heads(1, 2, 3, 4), heads(1, 2, 5, 4), heads(1, 2, 5, 4)
+    keep = torch.tensor([True, True, False, True, False])
+    values, _ = attend(q, k, v, keep)
+    k[:, :, ~keep], v[:, :, ~keep] = 7.0, -7.0
+    torch.testing.assert_close(attend(q, k, v, keep)[0], values)
+
+
+def test_heads_are_merged_as_they_were_split():
+    x = heads(2, 3, 12)
+    assert split_heads(x, 4).shape == (2, 4, 3, 3)
+    assert torch.equal(merge_heads(split_heads(x, 4)), x)
+
+
+def test_self_attention_step_by_step_equals_the_causal_whole():
+    torch.manual_seed(0)
+    layer, x = SelfAttention(8, 2).double(), heads(3, 5, 8)
+    whole = layer(x, torch.ones(5, 5, dtype=torch.bool).tril(), None, "")
+    keys = values = x.new_empty(3, 2, 0, 4)
+    for t in range(5):
+        out, keys, values = layer.step(x[:, t : t + 1], keys, values)
+        torch.testing.assert_close(out[:, 0], whole[:, t], rtol=0, atol=1e-12)
+
+
+def test_width_768_with_12_heads_has_the_known_number_of_parameters():
+    layer = SelfAttention(768, 12)
+    assert sum(p.numel() for p in layer.parameters()) - layer.qkv.bias.numel() == 2_360_064
+
+
+def test_cross_attention_records_under_the_name_it_was_given():
+    torch.manual_seed(0)
+    layer, trace = CrossAttention(8, 2).double(), Trace()
+    keys, values = layer.keys_values(heads(3, 6, 8))
+    layer(heads(3, 5, 8), keys, values, None, trace, "decoder.0.cross")
+    assert {name: tuple(w.shape) for name, w in trace.weights.items()} == {"decoder.0.cross": (3, 2, 5, 6)}

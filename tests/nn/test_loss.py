@@ -1,0 +1,49 @@
+import pytest
+import torch
+import torch.nn.functional as F
+
+from regard.nn.loss import CHUNK_ROWS, output_loss
+
+
+def inputs(n: int, dtype: torch.dtype):
+    torch.manual_seed(n)
+    hidden = torch.randn(n, 6, dtype=dtype, requires_grad=True)
+    weight = torch.randn(11, 6, dtype=dtype, requires_grad=True)
+    return hidden, weight, torch.randint(11, (n,))
+
+
+@pytest.mark.parametrize("n", [1, CHUNK_ROWS, 2 * CHUNK_ROWS + 3])
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-11), (torch.float32, 1e-3)])
+def test_loss_and_gradients_equal_cross_entropy(n, smoothing, dtype, tolerance):
+    results = []
+    for ours in (True, False):
+        hidden, weight, gold = inputs(n, dtype)
+        if ours:
+            loss = output_loss(hidden, weight, gold, smoothing).smoothed
+        else:
+            loss = F.cross_entropy(hidden @ weight.T, gold, label_smoothing=smoothing, reduction="sum")
+        (loss * 0.3).backward()
+        results.append((loss, hidden.grad, weight.grad))
+    for ours, theirs in zip(*results, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=tolerance)
+
+
+def test_nll_is_the_loss_without_smoothing():
+    hidden, weight, gold = inputs(9, torch.float64)
+    smoothed, plain = output_loss(hidden, weight, gold, 0.2), output_loss(hidden, weight, gold)
+    assert float(smoothed.nll) == float(plain.smoothed) == float(plain.nll)
+    assert smoothed.n_tokens == 9
+
+
+def test_without_gradients_the_loss_is_the_same():
+    hidden, weight, gold = inputs(CHUNK_ROWS + 1, torch.float64)
+    expected = output_loss(hidden, weight, gold, 0.1).smoothed
+    with torch.no_grad():
+        assert output_loss(hidden, weight, gold, 0.1).smoothed == expected
+
+
+def test_a_huge_logit_does_not_overflow():
+    hidden = torch.tensor([[1e4, 0.0]], requires_grad=True)
+    loss = output_loss(hidden, torch.eye(2), torch.tensor([1]))
+    assert float(loss.nll) == pytest.approx(1e4)
