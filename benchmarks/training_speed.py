@@ -147,8 +147,8 @@ def regard_run(options: argparse.Namespace, place: Path, seed: int, steps: int) 
         *options.set,
     ]
     model = ["--model", "transformer", "--preset", "tiny", "--device", "cpu"]
-    command = [sys.executable, "-m", "regard", "train", source, target, "--valid", valid_source, valid_target, *model]
-    command += ["--to", str(place), "--seed", str(seed)]
+    command = [sys.executable, "-m", "regard", "train", source, target, *model]
+    command += ["--valid", valid_source, "--valid", valid_target, "--to", str(place), "--seed", str(seed)]
     command += [part for setting in settings for part in ("--set", setting)]
     peak, cores = watch(command, options.threads, place.with_suffix(".log"))
     records = [json.loads(line) for line in (place / "log.jsonl").read_text(encoding="utf-8").splitlines()]

@@ -1,7 +1,12 @@
 """What holds for every test: one thread each, so that they can run side by side, and no clock."""
 
 import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
 
+import pytest
 from hypothesis import settings
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -9,3 +14,43 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 settings.register_profile("here", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if "CI" in os.environ else "here")
+
+Regard = Callable[..., subprocess.CompletedProcess[str]]
+
+TINY = [
+    *("--set", "model.width=16", "--set", "tokenizer.vocabulary=300", "--set", "training.batch_tokens=256"),
+    *("--set", "training.steps=12", "--set", "training.checkpoint_steps=4", "--set", "training.warmup_steps=2"),
+]
+"""Settings with which any family trains in a second or two."""
+
+
+@pytest.fixture(scope="session")
+def regard() -> Regard:
+    """Run the command line in a process of its own, as a user does."""
+
+    def run(*arguments: object, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "regard", *map(str, arguments)]
+        return subprocess.run(command, input=stdin, capture_output=True, encoding="utf-8", check=False)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def corpus(tmp_path_factory) -> tuple[Path, Path]:
+    """Two line-aligned files of small sentences."""
+    folder = tmp_path_factory.mktemp("corpus")
+    colours = [("red", "rot"), ("green", "grün"), ("blue", "blau"), ("old", "alt"), ("new", "neu")]
+    things = [("house", "Haus"), ("car", "Auto"), ("book", "Buch"), ("bread", "Brot"), ("glass", "Glas")]
+    pairs = [(f"The {t} is {c}.", f"Das {u} ist {d}.") for t, u in things for c, d in colours]
+    (folder / "a.en").write_text("".join(f"{s}\n" for s, _ in pairs), encoding="utf-8")
+    (folder / "a.de").write_text("".join(f"{t}\n" for _, t in pairs), encoding="utf-8")
+    return folder / "a.en", folder / "a.de"
+
+
+@pytest.fixture(scope="session")
+def trained(regard, corpus, tmp_path_factory) -> Path:
+    """A run of a tiny model."""
+    run = tmp_path_factory.mktemp("runs") / "tiny"
+    done = regard("train", *corpus, "--to", run, "--model", "bahdanau", *TINY)
+    assert done.returncode == 0, done.stderr
+    return run

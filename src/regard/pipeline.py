@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -33,7 +34,7 @@ class Translator:
 
     def __init__(self, bundle: Bundle, device: torch.device, decoding: DecodingConfig | None = None) -> None:
         self.bundle, self.device = bundle, device
-        self.model = bundle.model.to(device).eval()
+        self.model: Any = bundle.model.to(device).eval()  # a module that obeys the protocol of models
         self.decoding = decoding or DecodingConfig(**bundle.card.get("decoding", {}))
 
     @classmethod
@@ -66,11 +67,9 @@ class Translator:
         source_ids, source_offsets = self.bundle.source_tokenizer.encode_with_offsets(text)
         if not source_ids:
             raise DataError("The sentence is empty, so there is no attention to show. Give at least one word.")
-        if target is None:
-            target_ids = self.translate([text])[0].ids
-        else:
-            target_ids = self.bundle.target_tokenizer.encode(target)
-        target_text, target_offsets = spans_of_ids(self.bundle.target_tokenizer, target_ids)
+        tokenizer = self.bundle.target_tokenizer
+        target_ids = self.translate([text])[0].ids if target is None else tokenizer.encode(target)
+        target_text, target_offsets = spans_of_ids(tokenizer, target_ids)
         source_words, source_index = in_words(normalise(text), source_offsets)
         target_words, target_index = in_words(target_text, target_offsets)
         captured = capture(self.model, to_device(collate([source_ids], [target_ids]), self.device))
@@ -83,8 +82,7 @@ def refuse_overlong(texts: Sequence[str]) -> None:
     for i, text in enumerate(texts, start=1):
         if len(text) > LONGEST:
             raise DataError(
-                f"Line {i} has {len(text):,} characters; a sentence may have {LONGEST:,}. "
-                "Put one sentence on a line."
+                f"Line {i} has {len(text):,} characters; a sentence may have {LONGEST:,}. Put one sentence on a line."
             )
 
 

@@ -143,7 +143,7 @@ def _problem(details: Any, recipe: type[Recipe]) -> str:
     name = ".".join(path)
     if details["type"] == "extra_forbidden":
         section = recipe.model_fields[path[0]].annotation if len(path) > 1 else recipe
-        assert section is not None and issubclass(section, BaseModel)
+        assert isinstance(section, type) and issubclass(section, BaseModel)
         return unknown(name, list(section.model_fields))
     if details["type"] == "value_error":
         return f"{name}.{details['ctx']['error']}" if path else str(details["ctx"]["error"])

@@ -1,7 +1,7 @@
 import torch
+from tests.reference import softmax
 
 from regard.nn.additive import AdditiveAttention
-from tests.reference import softmax
 
 
 def test_contexts_and_weights_equal_the_loops():

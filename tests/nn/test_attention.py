@@ -1,12 +1,19 @@
 import pytest
 import torch
+from tests.reference import attention
 
 from regard.nn.attention import CrossAttention, SelfAttention, attend, attend_fast, merge_heads, split_heads
 from regard.nn.trace import Trace
-from tests.reference import attention
 
 TOKENS = torch.tensor(
-    [[0.43, 0.15, 0.89], [0.55, 0.87, 0.66], [0.57, 0.85, 0.64], [0.22, 0.58, 0.33], [0.77, 0.25, 0.10], [0.05, 0.80, 0.55]]
+    [
+        [0.43, 0.15, 0.89],
+        [0.55, 0.87, 0.66],
+        [0.57, 0.85, 0.64],
+        [0.22, 0.58, 0.33],
+        [0.77, 0.25, 0.10],
+        [0.05, 0.80, 0.55],
+    ]
 )
 """Six tokens of width 3. Raschka, Build a Large Language Model (From Scratch), chapter 3."""
 
@@ -21,7 +28,14 @@ def test_trainable_attention_gives_the_books_values():
     q, k, v = ((TOKENS @ w)[None, None] for w in (query, key, value))
     values, weights = attend(q, k, v)
     expected_weights = torch.tensor([0.1500, 0.2264, 0.2199, 0.1311, 0.0906, 0.1820])
-    expected = [[0.2996, 0.8053], [0.3061, 0.8210], [0.3058, 0.8203], [0.2948, 0.7939], [0.2927, 0.7891], [0.2990, 0.8040]]
+    expected = [
+        [0.2996, 0.8053],
+        [0.3061, 0.8210],
+        [0.3058, 0.8203],
+        [0.2948, 0.7939],
+        [0.2927, 0.7891],
+        [0.2990, 0.8040],
+    ]
     torch.testing.assert_close(weights[0, 0, 1], expected_weights, rtol=0, atol=5e-5)
     torch.testing.assert_close(values[0, 0], torch.tensor(expected), rtol=0, atol=5e-5)
 

@@ -1,7 +1,7 @@
 import torch
+from tests.reference import gated_unit
 
 from regard.nn.recurrent import BidirectionalGRU, GatedUnit
-from tests.reference import gated_unit
 
 
 def test_a_step_equals_the_papers_equations():

@@ -23,7 +23,7 @@ def main() -> None:
         sys.exit(2)
 
 
-def leave(number: int, frame: FrameType | None) -> None:
+def leave(number: int, _frame: FrameType | None) -> None:
     """Leave in good order: what is open is closed, and half-written files are cleared away."""
     say("Interrupted." if number == signal.SIGINT else "Terminated.")
     sys.exit(128 + number)

@@ -123,7 +123,9 @@ def train_translator(
     log = Log(run.log, make_display())
     try:
         validate = make_validation(bundle, recipe, valid, runtime)
-        return Trainer(bundle, stream, recipe.training, run, validate, log, runtime.device).train(checkpoint[0] if checkpoint else None)
+        return Trainer(bundle, stream, recipe.training, run, validate, log, runtime.device).train(
+            checkpoint[0] if checkpoint else None
+        )
     finally:
         log.close()
 

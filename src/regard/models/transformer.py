@@ -3,7 +3,7 @@
 Knows batches of ids. Knows no text, no loss and no search.
 """
 
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 import torch.nn.functional as F
@@ -96,7 +96,7 @@ class Transformer(nn.Module):
         n, width, heads = len(memory), self.config.width, self.config.n_heads
         sentences = {"keep": batch.source_keep}
         rows = {"position": torch.zeros(n, 1, dtype=torch.long, device=memory.device)}
-        for i, layer in enumerate(self.decoder):
+        for i, layer in enumerate(cast(list[DecoderLayer], self.decoder)):
             sentences[f"{i}.keys"], sentences[f"{i}.values"] = layer.cross.keys_values(memory)
             for name in ("keys", "values"):
                 rows[f"{i}.{name}"] = memory.new_empty(n, heads, 0, width // heads)
@@ -105,7 +105,7 @@ class Transformer(nn.Module):
     def step(self, last: Int[Tensor, " R"], state: State) -> tuple[Float[Tensor, "R V"], State]:
         rows = {"position": state.rows["position"] + 1}
         x = self.place(self.embeddings.target(last[:, None]), state.rows["position"])  # (R, 1, D)
-        for i, layer in enumerate(self.decoder):
+        for i, layer in enumerate(cast(list[DecoderLayer], self.decoder)):
             past = state.rows[f"{i}.keys"], state.rows[f"{i}.values"]
             source = state.sentences[f"{i}.keys"], state.sentences[f"{i}.values"]
             x, rows[f"{i}.keys"], rows[f"{i}.values"] = layer.step(x, past, source, state.sentences["keep"])

@@ -42,7 +42,7 @@ class Dropout(nn.Module):
         if not self.training or self.n_dropped == 0:
             return x
         mask = random_keep(x.shape, self.n_dropped, x.device)
-        return _Dropped.apply(x, mask, 256 / (256 - self.n_dropped))  # type: ignore[no-any-return]
+        return _Dropped.apply(x, mask, 256 / (256 - self.n_dropped))
 
     def extra_repr(self) -> str:
         return f"rate={self.n_dropped / 256:.4f}"

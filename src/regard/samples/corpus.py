@@ -40,8 +40,8 @@ SHOWCASE: list[Pair] = [
         "Wenn es regnet, muss meine Schwester die Kinder abholen.",
     ),
     (
-        "I know that the student wants to learn Dutch, Polish, and Greek.",
-        "Ich weiß, dass der Student Niederländisch, Polnisch und Griechisch lernen will.",
+        "I know that the neighbor wants to learn Dutch, Polish, and Greek.",
+        "Ich weiß, dass der Nachbar Niederländisch, Polnisch und Griechisch lernen will.",
     ),
     (
         "We bought the blue lamp because it was cheap.",

@@ -27,10 +27,6 @@ NUMBER_WORDS = {
     "four": "vier",
     "five": "fünf",
     "six": "sechs",
-    "seven": "sieben",
-    "eight": "acht",
-    "nine": "neun",
-    "ten": "zehn",
 }
 CONTRACTIONS = {"in dem": "im", "in das": "ins", "an dem": "am", "zu dem": "zum", "zu der": "zur"}
 
@@ -161,7 +157,6 @@ HELPERS = {
     "future": ("will will will", "werde wird werden"),
     "can": ("can can can", "kann kann können"),
     "must": ("must must must", "muss muss müssen"),
-    "should": ("should should should", "sollte sollte sollten"),
     "wants": ("want wants want", "will will wollen"),
     "had to": ("had had had", "musste musste mussten"),
     "wanted": ("wanted wanted wanted", "wollte wollte wollten"),
@@ -199,7 +194,7 @@ def conjugate(verb: Verb, tense: str, subject: NounPhrase) -> Predicate:
 
 
 def with_helper(verb: Verb, tense: str, subject: NounPhrase) -> Predicate:
-    """Return the predicate of a verb under will, can, must, should, want to and had to."""
+    """Return the predicate of a verb under will, can, must, want to and had to."""
     english_forms, german_forms = HELPERS[tense]
     english, finite = by_person(english_forms, subject), by_person(german_forms, subject)
     infinitive = verb.prefix + verb.infinitive

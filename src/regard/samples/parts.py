@@ -62,10 +62,10 @@ def people(rng: Random, definite: bool = False) -> NounPhrase:
     word = rng.choice(
         ["the", "the", "the", "the", *POSSESSIVES, "this", *(["a"] if not definite and not plural else [])]
     )
-    if noun.english in ("woman", "man", "girl", "boy", "baker") and word in POSSESSIVES:
+    if noun.english in ("woman", "man", "boy") and word in POSSESSIVES:
         word = "the"
     adjective = rng.choice(words.PERSON_ADJECTIVES) if rng.random() < 0.2 else ""
-    if adjective and noun.english in ("girl", "boy", "child"):
+    if adjective and noun.english in ("boy", "child"):
         adjective = "friendly"
     return noun_phrase(with_number(rng, word, plural), noun, adjective, plural)
 

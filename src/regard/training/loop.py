@@ -126,8 +126,8 @@ class Trainer:
         self.progress.n_skipped += 1
         if self.progress.n_skipped >= MAX_SKIPPED:
             raise TrainingError(
-                f"The gradient was not finite {MAX_SKIPPED} times in a row, last at step {self.progress.step}. The last "
-                "checkpoint is whole. Train anew with --fresh and a lower training.learning_rate."
+                f"The gradient was not finite {MAX_SKIPPED} times in a row, last at step {self.progress.step}. "
+                "The last checkpoint is whole. Train anew with --fresh and a lower training.learning_rate."
             )
 
     def _record(self, factor: float, norm: float) -> None:

@@ -54,6 +54,7 @@ class Muon(torch.optim.Optimizer):
     def _step_together(self, parameters: list[Tensor], group: dict[str, float]) -> None:
         looks_ahead = []
         for parameter in parameters:
+            assert parameter.grad is not None, "only parameters with a gradient are stepped"
             momentum = self.state[parameter].setdefault("momentum", torch.zeros_like(parameter))
             momentum.lerp_(parameter.grad, 1 - group["momentum"])
             looks_ahead.append(torch.lerp(parameter.grad, momentum, group["momentum"]))

@@ -1,9 +1,9 @@
 """The directory of a run: what lies in it, whose it is, and where a training can go on.
 
-    RUN/recipe.toml     the settings, fully resolved
-    RUN/log.jsonl       one JSON object a line: kind "train", "valid" or "start"
-    RUN/best, RUN/last  bundles
-    RUN/checkpoints     step-N: a bundle plus the state of the training; never overwritten, the newest few are kept
+RUN/recipe.toml     the settings, fully resolved
+RUN/log.jsonl       one JSON object a line: kind "train", "valid" or "start"
+RUN/best, RUN/last  bundles
+RUN/checkpoints     step-N: a bundle plus the state of the training; never overwritten, the newest few are kept
 """
 
 import json
