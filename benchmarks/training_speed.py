@@ -137,18 +137,18 @@ def joeynmt_python(python: str) -> Path:
 
 def regard_run(options: argparse.Namespace, place: Path, seed: int, steps: int) -> Run:
     """Train regard's Transformer-Tiny and return what was measured. Validates once, at the end."""
-    source, target, valid_source, valid_target = map(str, corpus_files(options.data))
+    files = list(map(str, corpus_files(options.data)))
     settings = [
         f"training.steps={steps}",
         f"training.validation_steps={steps}",
         f"training.batch_tokens={options.batch_tokens}",
         f"training.label_smoothing={LABEL_SMOOTHING}",
         f"model.dropout_rate={DROPOUT_RATE}",
+        "decoding.beam=1",
         *options.set,
     ]
-    model = ["--model", "transformer", "--preset", "tiny", "--device", "cpu"]
-    command = [sys.executable, "-m", "regard", "train", source, target, *model]
-    command += ["--valid", valid_source, "--valid", valid_target, "--to", str(place), "--seed", str(seed)]
+    command = [sys.executable, "-m", "regard", "train", *files[:2], "--model", "transformer", "--preset", "tiny"]
+    command += ["--device", "cpu", "--valid", files[2], "--valid", files[3], "--to", str(place), "--seed", str(seed)]
     command += [part for setting in settings for part in ("--set", setting)]
     peak, cores = watch(command, options.threads, place.with_suffix(".log"))
     records = [json.loads(line) for line in (place / "log.jsonl").read_text(encoding="utf-8").splitlines()]

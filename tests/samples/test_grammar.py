@@ -48,7 +48,7 @@ SUITCASE = noun_phrase("the", EVERY_NOUN["suitcase"])
         (
             "her",
             "young",
-            "student",
+            "neighbor",
             False,
             "her young neighbor",
             "ihr junger Nachbar|ihren jungen Nachbarn|ihrem jungen Nachbarn",
@@ -64,10 +64,11 @@ SUITCASE = noun_phrase("the", EVERY_NOUN["suitcase"])
         ("three", "red", "chair", True, "three red chairs", "drei rote Stühle|drei rote Stühle|drei roten Stühlen"),
         (
             "these",
-            "white",
+            "green",
             "car",
             True,
-            "these green cars", "diese grünen Autos|diese grünen Autos|diesen grünen Autos",
+            "these green cars",
+            "diese grünen Autos|diese grünen Autos|diesen grünen Autos",
         ),
         ("this", "", "neighbor", False, "this neighbor", "dieser Nachbar|diesen Nachbarn|diesem Nachbarn"),
         ("the", "", "child", True, "the children", "die Kinder|die Kinder|den Kindern"),

@@ -48,7 +48,7 @@ class RunFolder:
         """Make the directory if it is not there; with fresh, delete what it holds of an older run. Raises RunError."""
         self.check()
         if fresh:
-            for path in (self.best, self.last, self.checkpoints):
+            for path in (self.best, self.last, self.checkpoints, self.path / ".best.old", self.path / ".last.old"):
                 shutil.rmtree(path, ignore_errors=True)
             self.log.unlink(missing_ok=True)
         self.path.mkdir(parents=True, exist_ok=True)

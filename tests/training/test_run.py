@@ -1,0 +1,93 @@
+import shutil
+
+import pytest
+import torch
+
+from regard.bundle import Bundle
+from regard.errors import RunError
+from regard.models.transformer import Transformer, TransformerConfig
+from regard.text.tokenizer import Tokenizer, TokenizerConfig
+from regard.training.config import TrainingConfig
+from regard.training.optimiser import Optimiser
+from regard.training.progress import Progress
+from regard.training.run import RunFolder, restore
+
+SMALL = TransformerConfig(width=8, n_heads=2, n_encoder_layers=1, n_decoder_layers=1, feed_forward=8)
+
+
+@pytest.fixture
+def run(tmp_path) -> RunFolder:
+    folder = RunFolder(tmp_path / "run")
+    folder.claim(fresh=False)
+    folder.recipe.write_text("")
+    return folder
+
+
+@pytest.fixture
+def saved(run) -> RunFolder:
+    """A run with checkpoints of steps 10 and 20."""
+    tokenizer = Tokenizer.train(["ab"], TokenizerConfig(kind="characters"), 300)
+    model = Transformer(SMALL, tokenizer.vocabulary, tokenizer.vocabulary)
+    for step in (10, 20):
+        bundle = Bundle(model, "transformer", tokenizer, tokenizer, {})
+        run.save_checkpoint(bundle, Optimiser(model, TrainingConfig()), Progress(step=step, seconds=1.5))
+    return run
+
+
+def test_the_newest_checkpoint_is_found_and_restored(saved):
+    path, bundle = saved.newest(pytest.fail)
+    assert path.name == "step-20"
+    progress = restore(path, Optimiser(bundle.model, TrainingConfig()))
+    assert (progress.step, progress.seconds) == (20, 1.5)
+
+
+@pytest.mark.parametrize("file", ["model.safetensors", "train_state.safetensors", "train_state.json", "manifest.json"])
+@pytest.mark.parametrize("damage", ["cut", "changed", "gone"])
+def test_a_damaged_checkpoint_is_named_and_the_older_one_taken(saved, file, damage):
+    path = saved.checkpoints / "step-20" / file
+    content = path.read_bytes()
+    if damage == "gone":
+        path.unlink()
+    else:
+        path.write_bytes(content[:-3] if damage == "cut" else content[:-3] + bytes([content[-3] ^ 4]) + content[-2:])
+    warnings: list[str] = []
+    found = saved.newest(warnings.append)
+    assert found is not None and found[0].name == "step-10"
+    assert len(warnings) == 1 and "step-20" in warnings[0]
+
+
+def test_what_a_killed_save_left_behind_is_no_checkpoint(saved):
+    shutil.copytree(saved.checkpoints / "step-20", saved.checkpoints / ".step-30.tmp-77")
+    (saved.checkpoints / "step-30").mkdir()
+    warnings: list[str] = []
+    found = saved.newest(warnings.append)
+    assert found is not None and found[0].name == "step-20"
+    assert len(warnings) == 1 and "step-30" in warnings[0]
+
+
+def test_the_random_numbers_go_on(saved):
+    torch.manual_seed(5)
+    path, bundle = saved.newest(pytest.fail)
+    model, tokenizer = bundle.model, bundle.source_tokenizer
+    saved.save_checkpoint(
+        Bundle(model, "transformer", tokenizer, tokenizer, {}), Optimiser(model, TrainingConfig()), Progress(step=30)
+    )
+    expected = torch.rand(3)
+    restore(saved.checkpoints / "step-30", Optimiser(model, TrainingConfig()))
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_fresh_deletes_what_a_run_holds_and_nothing_else(saved):
+    (saved.path / "notes.txt").write_text("mine")
+    shutil.copytree(saved.last, saved.path / ".last.old")
+    saved.claim(fresh=True)
+    assert sorted(p.name for p in saved.path.iterdir()) == ["notes.txt", "recipe.toml"]
+
+
+def test_a_directory_that_is_no_run_is_not_claimed(tmp_path):
+    (tmp_path / "precious.txt").write_text("mine")
+    with pytest.raises(RunError, match=r"not a run of regard \(it holds precious.txt"):
+        RunFolder(tmp_path).claim(fresh=True)
+    with pytest.raises(RunError, match="is a file"):
+        RunFolder(tmp_path / "precious.txt").claim(fresh=False)
+    assert (tmp_path / "precious.txt").read_text() == "mine"

@@ -1,0 +1,25 @@
+import pytest
+
+from regard.training.config import TrainingConfig
+from regard.training.schedule import Budget, budget_of, rate_factor
+
+
+def test_the_first_limit_that_is_reached_ends_the_run():
+    budget = Budget(steps=100, seconds=60)
+    assert budget.progress(50, 12) == 0.5
+    assert budget.progress(10, 30) == 0.5
+    assert budget.progress(100, 0) == budget.progress(7, 600) == 1.0
+
+
+def test_steps_epochs_and_minutes_become_one_budget():
+    assert budget_of(TrainingConfig(steps=500, epochs=2), 100) == Budget(200.0, None)
+    assert budget_of(TrainingConfig(epochs=0.5, minutes=2), 100) == Budget(50.0, 120.0)
+
+
+def test_the_rate_rises_to_one_and_falls_straight_to_zero():
+    rates = [rate_factor(step, step / 1000, 10) for step in range(1000)]
+    assert rates[0] == pytest.approx(1 / 11)
+    assert all(a < b for a, b in zip(rates[:10], rates[1:10], strict=False))
+    assert rates[500] == pytest.approx(0.5)
+    assert rates[999] == pytest.approx(0.001)
+    assert rate_factor(5, 1.0, 0) == 0.0
