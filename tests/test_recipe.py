@@ -14,7 +14,9 @@ def test_every_preset_is_a_valid_recipe_that_survives_toml(preset, family, tmp_p
     path = tmp_path / "recipe.toml"
     path.write_text(recipe.to_toml())
     content = read_recipe(path)
-    again = make_recipe(content["family"], content["preset"], [{k: v for k, v in content.items() if isinstance(v, dict)}])
+    again = make_recipe(
+        content["family"], content["preset"], [{k: v for k, v in content.items() if isinstance(v, dict)}]
+    )
     assert again.to_toml() == recipe.to_toml()
 
 
@@ -32,7 +34,9 @@ def test_a_budget_replaces_the_budget_below_it():
 
 def test_all_problems_are_told_at_once():
     with pytest.raises(ConfigError) as caught:
-        make_recipe("transformer", "tiny", [{"model": {"widht": 3}, "training": {"steps": 0}, "decoding": {"beam": "x"}}])
+        make_recipe(
+            "transformer", "tiny", [{"model": {"widht": 3}, "training": {"steps": 0}, "decoding": {"beam": "x"}}]
+        )
     message = str(caught.value)
     assert "model.widht is not a setting. Did you mean width?" in message
     assert "training.steps is 0: input should be greater than or equal to 1." in message

@@ -93,10 +93,14 @@ def in_words(text: str, offsets: Sequence[tuple[int, int]]) -> tuple[list[str], 
 
 
 def spans_of_ids(tokenizer: Tokenizer, ids: Sequence[int]) -> tuple[str, list[tuple[int, int]]]:
-    """Return the text of the ids, and for each id the characters [start, end) that it added to it.
+    """Return the text of the ids, and for each id the characters [start, end) that it stands for.
 
-    Works for any ids a model may write, also where encoding their text would give others.
+    Works for any ids a model may write, also where encoding their text would give others. Each byte of a character has
+    all of it.
     """
     text = tokenizer.decode(ids)
-    ends = [min(len(tokenizer.decode(ids[: i + 1])), len(text)) for i in range(len(ids))]
-    return text, list(zip([0, *ends[:-1]], ends, strict=True)) if ids else []
+    ends = [len(text)] * len(ids)
+    for i in range(len(ids) - 2, -1, -1):  # bytes that are no character yet look longer than they are
+        ends[i] = min(len(tokenizer.decode(ids[: i + 1])), ends[i + 1])
+    starts = [max(0, min(before, end - 1)) for before, end in zip([0, *ends], ends, strict=False)]
+    return text, list(zip(starts, ends, strict=True))

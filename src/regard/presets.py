@@ -8,8 +8,11 @@ Settings = dict[str, dict[str, Any]]
 
 PRESETS: dict[str, dict[str, Settings]] = {
     "tiny": {
-        "transformer": {"model": {}, "training": {"epochs": 24}},
-        "bahdanau": {"model": {}, "training": {"epochs": 16, "batch_tokens": 2048}},
+        "transformer": {"model": {"dropout_rate": 0.2}, "training": {"epochs": 24, "batch_tokens": 2048}},
+        "bahdanau": {
+            "model": {"embedding_width": 192, "attention_width": 192, "dropout_rate": 0.2},
+            "training": {"epochs": 16, "batch_tokens": 2048},
+        },
     },
     "small": {
         "transformer": {
@@ -42,9 +45,15 @@ PRESETS: dict[str, dict[str, Settings]] = {
 """Preset -> family -> what differs from the family's and the trainer's defaults."""
 
 DEMO: Settings = {
-    "tokenizer": {"vocabulary": 1000},
-    "model": {"width": 192, "embedding_width": 128, "attention_width": 128, "dropout_rate": 0.1},
-    "training": {"batch_tokens": 1024, "checkpoint_steps": 500, "validation_steps": 300, "label_smoothing": 0.05},
+    "tokenizer": {"vocabulary": 1500},
+    "model": {"width": 128, "embedding_width": 128, "attention_width": 128, "dropout_rate": 0.05},
+    "training": {
+        "batch_tokens": 512,
+        "warmup_steps": 50,
+        "label_smoothing": 0.05,
+        "validation_steps": 500,
+        "checkpoint_steps": 500,
+    },
     "decoding": {"beam": 4},
 }
 """What the demo trains with: small enough to be right after three minutes on two cores."""

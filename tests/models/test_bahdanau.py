@@ -36,8 +36,8 @@ def test_the_papers_initialisation_has_the_papers_spreads():
     assert torch.count_nonzero(model.attention.energy) == 0
     assert torch.count_nonzero(model.readout.bias) == 0
     for linear in (model.attention.query, model.attention.key):
-        assert 0.0009 < float(linear.weight.std()) < 0.0011
+        assert 0.0009 < linear.weight.std().item() < 0.0011
     for weight in (model.readout.weight, model.decoder_context.weight, model.embeddings.target.weight):
-        assert 0.0095 < float(weight.std()) < 0.0105
+        assert 0.0095 < weight.std().item() < 0.0105
     square = model.decoder.candidate.data
     torch.testing.assert_close(square @ square.T, torch.eye(60), rtol=0, atol=1e-5)

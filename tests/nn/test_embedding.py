@@ -7,7 +7,7 @@ def test_entries_start_with_the_spread_of_the_width():
     torch.manual_seed(0)
     embeddings = Embeddings(500, 700, 64, "none")
     for table in (embeddings.source.weight, embeddings.target.weight, embeddings.output):
-        assert abs(float(table.std()) - 64**-0.5) < 0.002
+        assert abs(table.std().item() - 64**-0.5) < 0.002
 
 
 def test_what_is_tied_is_one_tensor():

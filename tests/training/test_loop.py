@@ -12,7 +12,9 @@ from regard.training.log import LineDisplay, Log
 from regard.training.loop import Trainer, mean_nll
 from regard.training.run import RunFolder
 
-SMALL = TransformerConfig(width=16, n_heads=2, n_encoder_layers=1, n_decoder_layers=1, feed_forward=16, dropout_rate=0.1)
+SMALL = TransformerConfig(
+    width=16, n_heads=2, n_encoder_layers=1, n_decoder_layers=1, feed_forward=16, dropout_rate=0.1
+)
 CPU = torch.device("cpu")
 SENTENCES = [[10 + i, 20 + i, 30 + (i * 7) % 5] for i in range(8)]
 
@@ -25,6 +27,7 @@ def tokenizer() -> Tokenizer:
 @pytest.fixture
 def start(tokenizer, tmp_path):
     """Return a trainer of a small model that learns to copy."""
+    logs: list[Log] = []
 
     def make(stream=None, validate=lambda model: {"score": 1.0, "nll": 1.0}, **settings) -> Trainer:
         torch.manual_seed(0)
@@ -32,21 +35,25 @@ def start(tokenizer, tmp_path):
         run = RunFolder(tmp_path / "run")
         run.claim(fresh=False)
         run.recipe.write_text("")
-        config = TrainingConfig(**{"steps": 60, "batch_tokens": 16, "checkpoint_steps": 20, "warmup_steps": 5, **settings})
+        config = TrainingConfig(
+            **{"steps": 60, "batch_tokens": 16, "checkpoint_steps": 20, "warmup_steps": 5, **settings}
+        )
         stream = stream or BatchStream(SENTENCES, SENTENCES, batch_tokens=config.batch_tokens, seed=1)
-        log = Log(run.log, LineDisplay())
+        logs.append(log := Log(run.log, LineDisplay()))
         return Trainer(Bundle(model, "transformer", tokenizer, tokenizer, {}), stream, config, run, validate, log, CPU)
 
-    return make
+    yield make
+    for log in logs:
+        log.close()
 
 
 def test_a_model_learns_to_copy(start):
-    trainer = start(steps=150)
+    trainer = start(steps=300)
     stream = trainer.stream
     before = mean_nll(trainer.model.eval(), stream.batches_from(0, 0), CPU)
     progress = trainer.train(None)
     after = mean_nll(trainer.model.eval(), stream.batches_from(0, 0), CPU)
-    assert progress.step == 150
+    assert progress.step == 300
     assert after < 0.5 < 3 < before
 
 

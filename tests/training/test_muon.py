@@ -35,7 +35,9 @@ def test_parameters_of_one_shape_together_equal_a_plain_loop():
         optimiser.step()
         for p, m, g in zip(expected, momenta, gradients, strict=True):
             m.copy_(0.9 * m + 0.1 * g)
-            for matrix, update in zip(p.view(-1, *p.shape[-2:]), (0.1 * g + 0.9 * m).view(-1, *p.shape[-2:]), strict=True):
+            for matrix, update in zip(
+                p.view(-1, *p.shape[-2:]), (0.1 * g + 0.9 * m).view(-1, *p.shape[-2:]), strict=True
+            ):
                 matrix.copy_(matrix * (1 - 0.1 * 0.01) - 0.1 * max(1, p.shape[-2] / p.shape[-1]) ** 0.5 * plain(update))
     for parameter, p in zip(parameters, expected, strict=True):
         torch.testing.assert_close(parameter.detach(), p, rtol=0, atol=1e-10)

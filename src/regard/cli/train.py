@@ -108,13 +108,13 @@ def train_translator(
     checkpoint = None if fresh else run.newest(lambda message: say(f"warning: {message}"))
     if not fresh:
         refuse_changes(run, recipe, checkpoint[1].card if checkpoint else None, card)
-    run.claim(fresh)
-    run.recipe.write_text(recipe.to_toml(), encoding="utf-8")
     bundle = checkpoint[1] if checkpoint else new_bundle(recipe, train, card)
-    bundle.model.to(runtime.device)
-    n_parameters = sum(p.numel() for p in bundle.model.parameters())
     source, target = bundle.source_tokenizer, bundle.target_tokenizer
     encoded = encode_pairs(train, source, target, recipe.data.max_tokens)
+    run.claim(fresh)
+    run.recipe.write_text(recipe.to_toml(), encoding="utf-8")
+    bundle.model.to(runtime.device)
+    n_parameters = sum(p.numel() for p in bundle.model.parameters())
     stream = encoded.stream(recipe.training.batch_tokens, recipe.training.seed)
     say(
         f"model: {n_parameters:,} parameters; {stream.batches_in(0):,} batches an epoch, "
@@ -155,7 +155,7 @@ def refuse_changes(run: RunFolder, recipe: Recipe, old_card: dict[str, Any] | No
     if changed and old_card is not None:
         raise ConfigError(
             f"{run.path} was begun with other settings: {'; '.join(changed)}. "
-            "Give the same settings to go on, --fresh to start anew there, or another directory."
+            "Give the same settings to go on, another directory, or --fresh to start anew there."
         )
 
 
