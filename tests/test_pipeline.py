@@ -1,3 +1,5 @@
+import itertools
+
 import pytest
 import torch
 
@@ -52,7 +54,7 @@ def test_tokens_of_any_text_belong_to_the_characters_they_spell():
         found, spans = spans_of_ids(tokenizer, ids)
         assert found == text
         assert spans[0][0] == 0 and spans[-1][1] == len(text)
-        assert all(a[0] <= b[0] <= a[1] <= b[1] for a, b in zip(spans[:-1], spans[1:], strict=True))
+        assert all(a[0] <= b[0] <= a[1] <= b[1] for a, b in itertools.pairwise(spans))
         assert all(a < b for a, b in spans)
         words, index = in_words(found, spans)
         assert len(index) == len(ids) + 1 and index == sorted(index)

@@ -8,9 +8,9 @@ import sys
 import time
 
 import pytest
+from tests.conftest import TINY
 
 from regard.bundle import load_bundle
-from tests.conftest import TINY
 
 STEPS = ["--set", "training.steps=80", "--set", "training.validation_steps=15", "--set", "training.checkpoint_steps=3"]
 

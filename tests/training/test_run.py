@@ -67,7 +67,7 @@ def test_what_a_killed_save_left_behind_is_no_checkpoint(saved):
 
 def test_the_random_numbers_go_on(saved):
     torch.manual_seed(5)
-    path, bundle = saved.newest(pytest.fail)
+    _path, bundle = saved.newest(pytest.fail)
     model, tokenizer = bundle.model, bundle.source_tokenizer
     saved.save_checkpoint(
         Bundle(model, "transformer", tokenizer, tokenizer, {}), Optimiser(model, TrainingConfig()), Progress(step=30)
