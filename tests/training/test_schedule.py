@@ -21,7 +21,7 @@ def test_steps_epochs_and_minutes_become_one_budget():
 def test_the_rate_rises_to_one_and_falls_straight_to_zero():
     rates = [rate_factor(step, step / 1000, 10) for step in range(1000)]
     assert rates[0] == pytest.approx(1 / 11)
-    assert all(a < b for a, b in itertools.pairwise(rates))
+    assert all(a < b for a, b in itertools.pairwise(rates[:10]))
     assert rates[500] == pytest.approx(0.5)
     assert rates[999] == pytest.approx(0.001)
     assert rate_factor(5, 1.0, 0) == 0.0
