@@ -181,7 +181,7 @@ def test_the_keyboard_lights_what_the_pointer_lights(open_page: Opener, single: 
     assert page.evaluate("document.activeElement.dataset.sourceIndex") == "2"
     assert lit(page, "source") == {}
     page.keyboard.press("Escape")
-    page.wait_for_function("!document.querySelector('.lit')")
+    page.wait_for_selector(".lit", state="detached")
 
 
 def test_hovering_the_matrix_lights_the_words(open_page: Opener, single: Explanation) -> None:
