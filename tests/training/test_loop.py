@@ -33,8 +33,7 @@ def start(tokenizer, tmp_path):
         torch.manual_seed(0)
         model = Transformer(SMALL, tokenizer.vocabulary, tokenizer.vocabulary)
         run = RunFolder(tmp_path / "run")
-        run.claim(fresh=False)
-        run.recipe.write_text("")
+        run.claim(fresh=False, recipe="")
         config = TrainingConfig(
             **{"steps": 60, "batch_tokens": 16, "checkpoint_steps": 20, "warmup_steps": 5, **settings}
         )

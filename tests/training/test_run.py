@@ -18,8 +18,7 @@ SMALL = TransformerConfig(width=8, n_heads=2, n_encoder_layers=1, n_decoder_laye
 @pytest.fixture
 def run(tmp_path) -> RunFolder:
     folder = RunFolder(tmp_path / "run")
-    folder.claim(fresh=False)
-    folder.recipe.write_text("")
+    folder.claim(fresh=False, recipe="")
     return folder
 
 
@@ -80,14 +79,23 @@ def test_the_random_numbers_go_on(saved):
 def test_fresh_deletes_what_a_run_holds_and_nothing_else(saved):
     (saved.path / "notes.txt").write_text("mine")
     shutil.copytree(saved.last, saved.path / ".last.old")
-    saved.claim(fresh=True)
+    saved.claim(fresh=True, recipe="")
     assert sorted(p.name for p in saved.path.iterdir()) == ["notes.txt", "recipe.toml"]
 
 
 def test_a_directory_that_is_no_run_is_not_claimed(tmp_path):
     (tmp_path / "precious.txt").write_text("mine")
     with pytest.raises(RunError, match=r"not a run of regard \(it holds precious.txt"):
-        RunFolder(tmp_path).claim(fresh=True)
+        RunFolder(tmp_path).claim(fresh=True, recipe="")
     with pytest.raises(RunError, match="is a file"):
-        RunFolder(tmp_path / "precious.txt").claim(fresh=False)
+        RunFolder(tmp_path / "precious.txt").claim(fresh=False, recipe="")
     assert (tmp_path / "precious.txt").read_text() == "mine"
+
+
+def test_a_start_that_was_killed_before_its_recipe_was_whole_can_be_repeated(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    folder.path.mkdir()
+    (folder.path / ".recipe.toml.tmp").write_text("half a reci")
+    folder.claim(fresh=False, recipe="whole = true")
+    assert [path.name for path in folder.path.iterdir()] == ["recipe.toml"]
+    assert folder.recipe.read_text() == "whole = true"

@@ -54,12 +54,11 @@ def run_train(request: Request) -> None:
     pairs = read(request.data, "training data")
     if request.valid:
         train, valid = pairs, read(request.valid, "validation data")
-    recipe, reasons = resolve(request, len(pairs))
+    recipe, reason = resolve(request, len(pairs))
     if not request.valid:
         train, valid = hold_out(pairs, recipe.data.validation_pairs, recipe.training.seed)
         say(f"validation data: {len(valid):,} pairs held out at random; give your own with --valid")
-    for reason in reasons:
-        say(reason)
+    say(f"model: {recipe.family}, {reason}")
     runtime = prepare_runtime(request.device)
     say(f"device: {runtime}")
     progress = train_translator(run, recipe, train, valid, runtime, request.fresh)
@@ -77,8 +76,8 @@ def read(paths: Sequence[Path], what: str) -> list[tuple[str, str]]:
     return list(zip(pairs.source, pairs.target, strict=True))
 
 
-def resolve(request: Request, n_pairs: int) -> tuple[Recipe, list[str]]:
-    """Return the recipe for a corpus, and the sentences that say why its preset was chosen."""
+def resolve(request: Request, n_pairs: int) -> tuple[Recipe, str]:
+    """Return the recipe for a corpus, and why its preset was chosen."""
     file = read_recipe(request.recipe) if request.recipe else {}
     overrides = read_overrides(request.overrides)
     if request.seed is not None:
@@ -86,14 +85,14 @@ def resolve(request: Request, n_pairs: int) -> tuple[Recipe, list[str]]:
     family = request.model or file.get("family", "transformer")
     if family not in MODELS:
         raise ConfigError(f"model: {unknown(family, list(MODELS))}")
-    preset, reason = request.preset or file.get("preset"), ""
+    preset = request.preset or file.get("preset")
+    reason = f"preset {preset}, as asked for"
     if preset is None:
         preset, reason = choose_preset(n_pairs)
     if preset not in PRESETS:
         raise ConfigError(f"preset: {unknown(preset, list(PRESETS))}")
     sections = {name: value for name, value in file.items() if isinstance(value, dict)}
-    recipe = make_recipe(family, preset, [PRESETS[preset][family], sections, overrides])
-    return recipe, [f"model: {family}, {reason or f'preset {preset}, as asked for'}"]
+    return make_recipe(family, preset, [PRESETS[preset][family], sections, overrides]), reason
 
 
 def train_translator(
@@ -111,8 +110,7 @@ def train_translator(
     bundle = checkpoint[1] if checkpoint else new_bundle(recipe, train, card)
     source, target = bundle.source_tokenizer, bundle.target_tokenizer
     encoded = encode_pairs(train, source, target, recipe.data.max_tokens)
-    run.claim(fresh)
-    run.recipe.write_text(recipe.to_toml(), encoding="utf-8")
+    run.claim(fresh, recipe.to_toml())
     bundle.model.to(runtime.device)
     n_parameters = sum(p.numel() for p in bundle.model.parameters())
     stream = encoded.stream(recipe.training.batch_tokens, recipe.training.seed)

@@ -20,6 +20,7 @@ from regard.training.optimiser import Optimiser
 from regard.training.progress import Progress
 
 CHECKPOINTS_KEPT = 2
+UNFINISHED_RECIPE = ".recipe.toml.tmp"
 TENSORS, NUMBERS = "train_state.safetensors", "train_state.json"
 
 
@@ -37,21 +38,30 @@ class RunFolder:
         """Raise RunError if the directory is a file or holds something else than a run."""
         if self.path.exists() and not self.path.is_dir():
             raise RunError(f"{self.path} is a file; --to needs a directory for the run. Choose another name.")
-        if self.path.is_dir() and any(self.path.iterdir()) and not self.recipe.exists():
-            found = ", ".join(sorted(p.name for p in self.path.iterdir())[:3])
+        if self.path.is_dir() and not self.recipe.exists() and (found := self._contents()):
             raise RunError(
-                f"{self.path} exists and is not a run of regard (it holds {found} and no recipe.toml). "
+                f"{self.path} exists and is not a run of regard (it holds {', '.join(found[:3])} and no recipe.toml). "
                 "Nothing was changed. Choose another directory for --to."
             )
 
-    def claim(self, fresh: bool) -> None:
-        """Make the directory if it is not there; with fresh, delete what it holds of an older run. Raises RunError."""
+    def claim(self, fresh: bool, recipe: str) -> None:
+        """Make the directory if it is not there and put the recipe into it, whole or not at all.
+
+        fresh: delete what the directory holds of an older run. Raises RunError as `check` does.
+        """
         self.check()
         if fresh:
             for path in (self.best, self.last, self.checkpoints, self.path / ".best.old", self.path / ".last.old"):
                 shutil.rmtree(path, ignore_errors=True)
             self.log.unlink(missing_ok=True)
         self.path.mkdir(parents=True, exist_ok=True)
+        unfinished = self.path / UNFINISHED_RECIPE
+        unfinished.write_text(recipe, encoding="utf-8", newline="\n")
+        unfinished.replace(self.recipe)
+
+    def _contents(self) -> list[str]:
+        """Return the names in the directory, without what a killed start may have left."""
+        return sorted(path.name for path in self.path.iterdir() if path.name != UNFINISHED_RECIPE)
 
     def steps(self) -> list[Path]:
         """Return the checkpoints, newest first."""
