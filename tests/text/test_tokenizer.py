@@ -195,7 +195,7 @@ def test_the_sentence_says_when_the_text_yields_less_than_allowed():
 def test_the_sentence_says_for_how_many_pairs_a_size_was_chosen():
     words = [f"{i:b}".replace("0", "o").replace("1", "l") for i in range(1000, 2000)] * 2
     _, _, why = train_tokenizers(words, words, TokenizerConfig())
-    assert why == "1,000 BPE pieces (chosen for 2,000 pairs), for both sides."
+    assert why == "1,000 BPE pieces (chosen for 2,000 pairs, so that each piece is seen often enough), for both sides."
 
 
 @pytest.mark.parametrize("settings", [{"vocabulary": 100}, {"kind": "sentences"}, {"size": 4000}])
