@@ -100,7 +100,7 @@ class BarDisplay:
     def show(self, record: dict[str, Any]) -> None:
         if record["kind"] == "valid":
             self._bleu = f"  BLEU {record['bleu']:.1f}" if "bleu" in record else ""
-            self._progress.console.print(describe(record))
+            self.say(describe(record))
         elif record["kind"] == "train":
             self._progress.update(self._task, completed=record["progress"], figures=describe(record) + self._bleu)
 
