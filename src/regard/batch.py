@@ -1,7 +1,10 @@
 """A batch: padded ids and keep masks, the one thing every model takes."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from itertools import chain
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -23,6 +26,26 @@ class Batch:
     target: Tensor | None = None
     target_keep: Tensor | None = None
     gold: Tensor | None = None
+
+
+def collate(sources: Sequence[Sequence[int]], targets: Sequence[Sequence[int]] | None = None) -> Batch:
+    """Return the sentences as one padded batch, with EOS behind each source and BOS and EOS around each target."""
+    source, source_keep = _padded([[*ids, EOS] for ids in sources])
+    if targets is None:
+        return Batch(source, source_keep)
+    assert len(sources) == len(targets), "a batch needs as many targets as sources"
+    target, target_keep = _padded([[BOS, *ids] for ids in targets])
+    gold, _ = _padded([[*ids, EOS] for ids in targets])
+    return Batch(source, source_keep, target, target_keep, gold)
+
+
+def _padded(rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+    """Return the rows side by side, filled up with PAD, and a mask that is True where a cell is real."""
+    lengths = np.array([len(row) for row in rows])
+    keep = np.arange(lengths.max()) < lengths[:, None]
+    cells = np.full(keep.shape, PAD, dtype=np.int64)
+    cells[keep] = np.fromiter(chain.from_iterable(rows), dtype=np.int64, count=int(lengths.sum()))
+    return torch.from_numpy(cells), torch.from_numpy(keep)
 
 
 def to_device(batch: Batch, device: torch.device) -> Batch:

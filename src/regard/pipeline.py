@@ -7,13 +7,12 @@ from typing import Any
 
 import torch
 
-from regard.batch import to_device
+from regard.batch import collate, to_device
 from regard.bundle import Bundle, load_bundle, run_bundle
 from regard.decoding.search import DecodingConfig, search
 from regard.errors import DataError
 from regard.inspection.capture import capture
 from regard.inspection.explanation import END, Explanation, explain
-from regard.text.batching import collate
 from regard.text.normalise import normalise
 from regard.text.readers import LONGEST
 from regard.text.tokenizer import Tokenizer

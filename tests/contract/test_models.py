@@ -5,13 +5,12 @@ import copy
 import pytest
 import torch
 
-from regard.batch import BOS, EOS, Batch
+from regard.batch import BOS, EOS, Batch, collate
 from regard.bundle import Bundle, load_bundle, save_bundle
 from regard.decoding.search import DecodingConfig, search
 from regard.models import MODELS
 from regard.nn.state import repeat_rows, select_rows, select_sentences
 from regard.nn.trace import Trace
-from regard.text.batching import collate
 from regard.text.tokenizer import Tokenizer, TokenizerConfig
 from regard.training.loop import batch_loss
 

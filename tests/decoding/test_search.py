@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from regard.batch import BOS, EOS, PAD, Batch
-from regard.decoding.search import DecodingConfig, batches_by_length, search, source_batch
+from regard.decoding.search import DecodingConfig, batches_by_length, search
 from regard.nn.state import State
 
 A, B = 3, 4
@@ -113,9 +113,3 @@ def test_batches_hold_every_source_once_longest_first_and_not_too_many_cells():
     assert sorted(i for batch in batches for i in batch) == [0, 2, 3, 4, 5, 6]
     assert [lengths[i] for batch in batches for i in batch] == [12, 9, 5, 5, 3, 1]
     assert all(len(batch) == 1 or len(batch) * lengths[batch[0]] * 2 <= 40 for batch in batches)
-
-
-def test_a_batch_ends_every_source():
-    batch = source_batch([[5, 6], [7]])
-    assert batch.source.tolist() == [[5, 6, EOS], [7, EOS, PAD]]
-    assert batch.source_keep.tolist() == [[True, True, True], [True, True, False]]

@@ -1,9 +1,9 @@
 import torch
 from tests.reference import bahdanau
 
+from regard.batch import collate
 from regard.models.bahdanau import Bahdanau, BahdanauConfig
 from regard.nn.trace import Trace
-from regard.text.batching import collate
 
 
 def build(**settings) -> Bahdanau:

@@ -2,9 +2,9 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from regard.batch import collate
 from regard.models.transformer import Transformer, TransformerConfig
 from regard.nn.trace import Trace
-from regard.text.batching import collate
 
 
 def n_parameters(config: TransformerConfig, vocabulary: int) -> int:

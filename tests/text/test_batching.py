@@ -4,9 +4,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from regard.batch import BOS, EOS, PAD
 from regard.errors import ConfigError
-from regard.text.batching import BatchStream, collate
+from regard.text.batching import BatchStream
 
 LENGTHS = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40)), max_size=80)
 
@@ -23,34 +22,6 @@ def caption_lengths(n: int) -> list[tuple[int, int]]:
     random = np.random.default_rng(0)
     source = random.poisson(13, n)
     return [(int(s), int(t)) for s, t in zip(source, random.poisson(source + 1), strict=True)]
-
-
-def test_a_batch_worked_by_hand():
-    batch = collate([[5], [6, 7]], [[8, 9], []])
-    assert batch.source.tolist() == [[5, EOS, PAD], [6, 7, EOS]]
-    assert batch.source_keep.tolist() == [[True, True, False], [True, True, True]]
-    assert batch.target.tolist() == [[BOS, 8, 9], [BOS, PAD, PAD]]
-    assert batch.gold.tolist() == [[8, 9, EOS], [EOS, PAD, PAD]]
-    assert batch.target_keep.tolist() == [[True, True, True], [True, False, False]]
-
-
-def test_ids_are_int64_and_masks_are_bool():
-    batch = collate([[5]], [[6]])
-    assert {batch.source.dtype, batch.target.dtype, batch.gold.dtype} == {torch.int64}
-    assert {batch.source_keep.dtype, batch.target_keep.dtype} == {torch.bool}
-
-
-def test_a_batch_to_translate_has_no_target():
-    batch = collate([[], [4]])
-    assert batch.source.tolist() == [[EOS, PAD], [4, EOS]]
-    assert batch.target is batch.target_keep is batch.gold is None
-
-
-def test_an_unequal_number_of_sources_and_targets_is_our_own_mistake():
-    with pytest.raises(AssertionError, match="as many targets"):
-        collate([[4]], [])
-    with pytest.raises(AssertionError, match="as many targets"):
-        BatchStream([[4]], [], batch_tokens=8, seed=0)
 
 
 @given(lengths=LENGTHS, epoch=st.integers(0, 3), window=st.integers(1, 3))
@@ -129,3 +100,8 @@ def test_sorting_leaves_under_five_percent_of_padding_when_a_window_has_many_bat
 def test_batches_of_no_tokens_are_refused():
     with pytest.raises(ConfigError, match="batch_tokens is 0; it must be at least 1"):
         stream_of([], batch_tokens=0)
+
+
+def test_a_stream_of_an_unequal_number_of_sources_and_targets_is_our_own_mistake():
+    with pytest.raises(AssertionError, match="as many targets"):
+        BatchStream([[4]], [], batch_tokens=8, seed=0)

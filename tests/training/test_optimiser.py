@@ -1,8 +1,8 @@
 import pytest
 import torch
 
+from regard.batch import collate
 from regard.models.transformer import Transformer, TransformerConfig
-from regard.text.batching import collate
 from regard.training.config import TrainingConfig
 from regard.training.loop import batch_loss
 from regard.training.optimiser import Optimiser

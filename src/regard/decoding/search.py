@@ -9,10 +9,12 @@ from dataclasses import dataclass
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 
-from regard.batch import EOS, Batch
+from regard.batch import collate, to_device
 from regard.decoding.beam import beam_search
 from regard.decoding.greedy import greedy_search
 from regard.models.protocol import Model
+
+CPU = torch.device("cpu")
 
 
 class DecodingConfig(BaseModel):
@@ -45,7 +47,7 @@ class Hypothesis:
 
 @torch.inference_mode()
 def search(
-    model: Model, sources: Sequence[Sequence[int]], config: DecodingConfig, device: torch.device | None = None
+    model: Model, sources: Sequence[Sequence[int]], config: DecodingConfig, device: torch.device = CPU
 ) -> list[list[Hypothesis]]:
     """Return for every source its hypotheses, best first: one from greedy search, up to `beam` from beam search.
 
@@ -53,7 +55,7 @@ def search(
     """
     results: list[list[Hypothesis]] = [[Hypothesis([], 0.0)] for _ in sources]
     for indices in batches_by_length([len(s) for s in sources], config):
-        batch = source_batch([sources[i] for i in indices], device)
+        batch = to_device(collate([sources[i] for i in indices]), device)
         longest = [config.longest(len(sources[i])) for i in indices]
         if config.beam == 1:
             found = [[Hypothesis(*pair)] for pair in greedy_search(model, batch, longest)]
@@ -76,12 +78,3 @@ def batches_by_length(lengths: Sequence[int], config: DecodingConfig) -> list[li
             batches.append([])
         batches[-1].append(i)
     return batches
-
-
-def source_batch(sources: Sequence[Sequence[int]], device: torch.device | None = None) -> Batch:
-    """Return the sources padded side by side, each with EOS at its end."""
-    rows = [torch.tensor([*source, EOS]) for source in sources]
-    source = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
-    lengths = torch.tensor([len(row) for row in rows])
-    keep = torch.arange(source.shape[1]) < lengths[:, None]
-    return Batch(source.to(device), keep.to(device))

@@ -5,37 +5,15 @@ stopped goes on at (epoch, position) without replaying anything.
 """
 
 from collections.abc import Iterator, Sequence
-from itertools import chain
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from regard.batch import BOS, EOS, PAD, Batch
+from regard.batch import Batch, collate
 from regard.errors import ConfigError
 
 Ids = Sequence[int]
 Lengths = NDArray[np.int64]
-
-
-def collate(sources: Sequence[Ids], targets: Sequence[Ids] | None = None) -> Batch:
-    """Return the sentences as one padded batch, with EOS behind each source and BOS and EOS around each target."""
-    source, source_keep = _padded([[*ids, EOS] for ids in sources])
-    if targets is None:
-        return Batch(source, source_keep)
-    assert len(sources) == len(targets), "a batch needs as many targets as sources"
-    target, target_keep = _padded([[BOS, *ids] for ids in targets])
-    gold, _ = _padded([[*ids, EOS] for ids in targets])
-    return Batch(source, source_keep, target, target_keep, gold)
-
-
-def _padded(rows: Sequence[Ids]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the rows side by side, filled up with PAD, and a mask that is True where a cell is real."""
-    lengths = np.array([len(row) for row in rows])
-    keep = np.arange(lengths.max()) < lengths[:, None]
-    cells = np.full(keep.shape, PAD, dtype=np.int64)
-    cells[keep] = np.fromiter(chain.from_iterable(rows), dtype=np.int64, count=int(lengths.sum()))
-    return torch.from_numpy(cells), torch.from_numpy(keep)
 
 
 class BatchStream:
