@@ -215,7 +215,7 @@ def test_an_unknown_setting_is_named(saved):
 
 def test_an_unknown_family_is_named_with_the_known_ones(saved):
     change_config(saved, family="perceiver")
-    with pytest.raises(BundleError, match="names the family 'perceiver'; known are bahdanau, transformer"):
+    with pytest.raises(BundleError, match="names the family 'perceiver'; known are rnn, bahdanau, transformer, gpt"):
         load_bundle(saved)
 
 

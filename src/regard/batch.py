@@ -18,7 +18,7 @@ class Batch:
 
     source (B, S) ends with EOS. target (B, T) is what the decoder reads: BOS y1 .. yn. gold (B, T) is what it should
     write, one position ahead: y1 .. yn EOS. The masks are True where a position is real. A batch that is only to be
-    translated has no target.
+    translated has no target. Running text has a source of no tokens (S = 0), and a prompt to go on from is a source.
     """
 
     source: Tensor
@@ -37,6 +37,19 @@ def collate(sources: Sequence[Sequence[int]], targets: Sequence[Sequence[int]] |
     target, target_keep = _padded([[BOS, *ids] for ids in targets])
     gold, _ = _padded([[*ids, EOS] for ids in targets])
     return Batch(source, source_keep, target, target_keep, gold)
+
+
+def collate_text(rows: Sequence[Sequence[int]]) -> Batch:
+    """Return windows of running text as one batch: of n + 1 ids, the first n are read and the last n are written."""
+    target, keep = _padded([row[:-1] for row in rows])
+    gold, _ = _padded([row[1:] for row in rows])
+    source, source_keep = _padded([[] for _ in rows])
+    return Batch(source, source_keep, target, keep, gold)
+
+
+def collate_prompts(prompts: Sequence[Sequence[int]]) -> Batch:
+    """Return prompts as a batch that can only be begun: their ids as they are, with nothing behind them."""
+    return Batch(*_padded(prompts))
 
 
 def _padded(rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:

@@ -2,7 +2,15 @@ import pytest
 import torch
 from tests.reference import attention
 
-from regard.nn.attention import CrossAttention, SelfAttention, attend, attend_fast, merge_heads, split_heads
+from regard.nn.attention import (
+    CrossAttention,
+    SelfAttention,
+    attend,
+    attend_fast,
+    attend_prefixed,
+    merge_heads,
+    split_heads,
+)
 from regard.nn.trace import Trace
 
 TOKENS = torch.tensor(
@@ -114,3 +122,26 @@ def test_cross_attention_records_under_the_name_it_was_given():
     keys, values = layer.keys_values(heads(3, 6, 8))
     layer(heads(3, 5, 8), keys, values, None, trace, "decoder.0.cross")
     assert {name: tuple(w.shape) for name, w in trace.weights.items()} == {"decoder.0.cross": (3, 2, 5, 6)}
+
+
+def test_the_causal_kernel_equals_the_triangular_mask():
+    q, k, v = heads(2, 3, 5, 4), heads(2, 3, 5, 4) * 0.7, heads(2, 3, 5, 4) + 1
+    keep = torch.ones(5, 5, dtype=torch.bool).tril()
+    torch.testing.assert_close(attend_fast(q, k, v, causal=True), attend(q, k, v, keep)[0], rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("n_prefix", [0, 3])
+def test_a_prefix_shared_by_beams_equals_one_copied_for_each(n_prefix):
+    n_sentences, beams, groups, heads_a_group = 2, 3, 2, 2
+    q = heads(n_sentences * beams, groups * heads_a_group, 1, 4)
+    prefix_keys, prefix_values = heads(n_sentences, groups, n_prefix, 4), heads(n_sentences, groups, n_prefix, 4) + 1
+    keys, values = heads(n_sentences * beams, groups, 2, 4), heads(n_sentences * beams, groups, 2, 4) - 1
+    keep = torch.ones(n_sentences, beams, n_prefix, dtype=torch.bool)
+    keep[1, :, 2:] = False
+    found = attend_prefixed(q, prefix_keys, prefix_values, keep, keys, values)
+    both = []
+    for prefix, own in ((prefix_keys, keys), (prefix_values, values)):
+        copied = torch.cat([prefix.repeat_interleave(beams, dim=0), own], dim=2)
+        both.append(copied.repeat_interleave(heads_a_group, dim=1))
+    visible = torch.cat([keep.flatten(0, 1), torch.ones(n_sentences * beams, 2, dtype=torch.bool)], dim=1)
+    torch.testing.assert_close(found, attend(q, *both, visible[:, None, None])[0], rtol=0, atol=1e-12)

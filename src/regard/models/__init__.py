@@ -3,10 +3,15 @@
 from typing import Any
 
 from regard.models.bahdanau import Bahdanau, BahdanauConfig
+from regard.models.gpt import GPT, GPTConfig
+from regard.models.rnn import RNN, RNNConfig
 from regard.models.transformer import Transformer, TransformerConfig
 
 MODELS: dict[str, tuple[type[Any], type[Any]]] = {
+    "rnn": (RNNConfig, RNN),
     "bahdanau": (BahdanauConfig, Bahdanau),
     "transformer": (TransformerConfig, Transformer),
+    "gpt": (GPTConfig, GPT),
 }
-"""Name -> (its settings, its class). A class is built from its settings and the two vocabulary sizes."""
+"""Name -> (its settings, its class). A class is built from its settings and the two vocabulary sizes, and says
+in `jobs` what it can be trained for: "pairs" of sentences, running "text"."""

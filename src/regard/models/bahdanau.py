@@ -3,56 +3,85 @@
 Knows batches of ids. Knows no text, no loss and no search.
 """
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
 
 from regard.batch import Batch
 from regard.nn.additive import AdditiveAttention
 from regard.nn.dropout import Dropout
 from regard.nn.embedding import Embeddings
+from regard.nn.multiplicative import MultiplicativeAttention
 from regard.nn.recurrent import BidirectionalGRU, GatedUnit
 from regard.nn.state import State, fold_beams
 from regard.nn.trace import Trace
 
 
 class BahdanauConfig(BaseModel):
-    """Settings of the RNN with attention. The paper's sizes: width 1000, embedding_width 620, attention_width 1000."""
+    """Settings of the RNN with attention. The preset "paper" has the paper's.
+
+    score: how a state is compared with an encoder state: "additive" as in the paper, or "general" or "dot" of Luong et
+    al. 2015; "dot" halves the encoder's units, so that both have the same width, and needs no attention_width.
+    readout_width: of the maxout; without one it is that of the embeddings, which it must be where they are tied.
+    layer_norm normalises the products inside the recurrent units (Ba et al. 2016).
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     width: int = Field(256, ge=1)
     embedding_width: int = Field(256, ge=1)
     attention_width: int = Field(256, ge=1)
+    readout_width: int | None = Field(None, ge=1)
+    score: Literal["additive", "general", "dot"] = "additive"
+    layer_norm: bool = False
     dropout_rate: float = Field(0.3, ge=0, lt=1)
     initialisation: Literal["modern", "paper"] = "modern"
     tied: Literal["all", "target", "none"] = "all"
+
+    @property
+    def one_vocabulary(self) -> bool:
+        return self.tied == "all"
+
+    @model_validator(mode="after")
+    def widths_fit(self) -> "BahdanauConfig":
+        if self.score == "dot" and self.width % 2:
+            raise ValueError(f"width is {self.width}; with score 'dot' it must be even. Try {self.width + 1}.")
+        if self.tied != "none" and self.readout_width not in (None, self.embedding_width):
+            raise ValueError(
+                f"readout_width is {self.readout_width}; with tied '{self.tied}' the output layer shares the table of "
+                f"the embeddings, so it must be embedding_width ({self.embedding_width}). Or set tied=none."
+            )
+        return self
 
 
 class Bahdanau(nn.Module):
     """A bidirectional encoder, and a decoder that looks back at all of it before every word.
 
     Bahdanau et al. 2014, appendix A: the attention and the read-out see the decoder's state before the word, s_{i-1}.
-    We differ in dropout on embeddings, encoder states and the read-out, and in the read-out's width after maxout,
-    which is the width of the embeddings so that they can be shared.
+    The preset "paper" is RNNsearch as it stands there. By default we differ in dropout on embeddings, encoder states
+    and the read-out, in initial weights, and in one table for embeddings and output layer.
     """
+
+    jobs: ClassVar[frozenset[str]] = frozenset({"pairs"})
 
     def __init__(self, config: BahdanauConfig, source_vocabulary: int, target_vocabulary: int) -> None:
         super().__init__()
         self.config = config
         width, embedding = config.width, config.embedding_width
-        self.embeddings = Embeddings(source_vocabulary, target_vocabulary, embedding, config.tied)
-        self.encoder = BidirectionalGRU(embedding, width)
-        self.initial = nn.Linear(width, width)
-        self.attention = AdditiveAttention(width, 2 * width, config.attention_width)
-        self.decoder = GatedUnit(width)
+        direction = width // 2 if config.score == "dot" else width
+        readout = config.readout_width or embedding
+        self.embeddings = Embeddings(source_vocabulary, target_vocabulary, embedding, config.tied, readout)
+        self.encoder = BidirectionalGRU(embedding, direction, config.layer_norm)
+        self.initial = nn.Linear(direction, width)
+        self.attention = make_attention(config, 2 * direction)
+        self.decoder = GatedUnit(width, layer_norm=config.layer_norm)
         self.decoder_inputs = nn.Linear(embedding, 3 * width)
-        self.decoder_context = nn.Linear(2 * width, 3 * width, bias=False)
-        self.readout = nn.Linear(width + embedding + 2 * width, 2 * embedding)
+        self.decoder_context = nn.Linear(2 * direction, 3 * width, bias=False)
+        self.readout = nn.Linear(width + embedding + 2 * direction, 2 * readout)
         self.dropout = Dropout(config.dropout_rate)
         self.initialise()
 
@@ -65,11 +94,13 @@ class Bahdanau(nn.Module):
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
         if paper:
-            for table in {self.embeddings.source.weight, self.embeddings.target.weight, self.output_weight}:
+            tables = (self.embeddings.source.weight, self.embeddings.target.weight, self.output_weight)
+            for table in dict.fromkeys(tables):  # tied ones are drawn once, and always in this order
                 nn.init.normal_(table, std=0.01)
-            for linear in (self.attention.query, self.attention.key):
+            for linear in (m for m in self.attention.modules() if isinstance(m, nn.Linear)):
                 nn.init.normal_(linear.weight, std=0.001)
-            nn.init.zeros_(self.attention.energy)
+            if isinstance(self.attention, AdditiveAttention):
+                nn.init.zeros_(self.attention.energy)
 
     def forward(self, batch: Batch, trace: Trace | None = None) -> Float[Tensor, "B T D"]:
         assert batch.target is not None, "a batch without a target can only be begun"
@@ -105,7 +136,7 @@ class Bahdanau(nn.Module):
 
     def read_out(
         self, states: Float[Tensor, "*lead H"], embedded: Float[Tensor, "*lead E"], contexts: Float[Tensor, "*lead M"]
-    ) -> Float[Tensor, "*lead E"]:
+    ) -> Float[Tensor, "*lead D"]:
         """Return the hidden states the output layer reads: maxout over pairs (appendix A.2.2)."""
         pairs = self.readout(torch.cat([states, embedded, contexts], dim=-1)).unflatten(-1, (-1, 2))
         return self.dropout(pairs.amax(-1))
@@ -123,3 +154,10 @@ class Bahdanau(nn.Module):
         logits = F.linear(self.read_out(before, embedded, context), self.output_weight)
         after = self.advance(self.decoder_inputs(embedded), context, before)
         return logits, State(source, {"state": after})
+
+
+def make_attention(config: BahdanauConfig, memory_width: int) -> AdditiveAttention | MultiplicativeAttention:
+    """Return the attention whose energies are those of the configured score."""
+    if config.score == "additive":
+        return AdditiveAttention(config.width, memory_width, config.attention_width)
+    return MultiplicativeAttention(config.width, memory_width, project=config.score == "general")

@@ -3,7 +3,7 @@
 Knows batches of ids. Knows no text, no loss and no search.
 """
 
-from typing import Literal, cast
+from typing import ClassVar, Literal, cast
 
 import torch
 import torch.nn.functional as F
@@ -34,6 +34,10 @@ class TransformerConfig(BaseModel):
     norm: Literal["pre", "post"] = "pre"
     tied: Literal["all", "target", "none"] = "all"
 
+    @property
+    def one_vocabulary(self) -> bool:
+        return self.tied == "all"
+
     @model_validator(mode="after")
     def heads_divide_the_width(self) -> "TransformerConfig":
         if self.width % self.n_heads:
@@ -51,6 +55,8 @@ class Transformer(nn.Module):
     With norm="pre" (the default) each sub-layer reads a normalised input and each stack ends in a norm, where the
     paper normalises the sum after each sub-layer (norm="post").
     """
+
+    jobs: ClassVar[frozenset[str]] = frozenset({"pairs"})
 
     def __init__(self, config: TransformerConfig, source_vocabulary: int, target_vocabulary: int) -> None:
         super().__init__()

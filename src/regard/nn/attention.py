@@ -33,12 +33,42 @@ def attend_fast(
     k: Float[Tensor, "B H S K"],
     v: Float[Tensor, "B H S K"],
     keep: Bool[Tensor, "*#keep"] | None = None,
+    *,
+    causal: bool = False,
 ) -> Float[Tensor, "B H T K"]:
     """Return what `attend` returns, without the weights, from PyTorch's fused kernel.
 
+    causal: instead of a mask that keeps the lower triangle, for as many queries as keys; half the work is left out.
     There is no dropout on the weights: on a CPU the kernel is fused only without it.
     """
-    return F.scaled_dot_product_attention(q, k, v, attn_mask=keep)
+    assert not causal or (keep is None and q.shape[2] == k.shape[2]), "the kernel's causal mask is aligned top-left"
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=keep, is_causal=causal)
+
+
+def attend_prefixed(
+    q: Float[Tensor, "R H 1 K"],
+    prefix_keys: Float[Tensor, "N G S K"],
+    prefix_values: Float[Tensor, "N G S K"],
+    prefix_keep: Bool[Tensor, "N beams S"],
+    keys: Float[Tensor, "R G P K"],
+    values: Float[Tensor, "R G P K"],
+) -> Float[Tensor, "R H 1 K"]:
+    """Return the attended values of one query a hypothesis, over a prefix and the hypothesis's own positions.
+
+    The prefix belongs to a sentence and is not copied for its beams. Equal to `attend` over both side by side, with
+    each of the G heads of keys and values serving H / G heads of queries (Ainslie et al. 2023).
+    """
+    n, groups = prefix_keys.shape[:2]
+    q, keys, values = (x.unflatten(0, (n, -1)) for x in (q, keys, values))  # (N, beams, ...)
+    q = q.squeeze(3).unflatten(2, (groups, -1))  # (N, beams, G, H / G, K)
+    to_prefix = torch.einsum("nbghk,ngsk->nbghs", q, prefix_keys)
+    to_own = torch.einsum("nbghk,nbgpk->nbghp", q, keys)
+    keep = F.pad(prefix_keep, (0, keys.shape[3]), value=True)[:, :, None, None]  # (N, beams, 1, 1, S + P)
+    weights = softmax_where(torch.cat([to_prefix, to_own], dim=-1) * q.shape[-1] ** -0.5, keep)
+    for_prefix, for_own = weights.split([to_prefix.shape[-1], to_own.shape[-1]], dim=-1)
+    attended = torch.einsum("nbghs,ngsk->nbghk", for_prefix, prefix_values)
+    attended = attended + torch.einsum("nbghp,nbgpk->nbghk", for_own, values)
+    return attended.flatten(2, 3).flatten(0, 1)[:, :, None]  # (R, H, 1, K)
 
 
 def softmax_where(energies: Float[Tensor, "*shape"], keep: Bool[Tensor, "*#keep"] | None) -> Float[Tensor, "*shape"]:

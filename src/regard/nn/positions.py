@@ -1,4 +1,4 @@
-"""Positions as sinusoids."""
+"""Positions: added as sinusoids, or turned into queries and keys."""
 
 import math
 
@@ -17,3 +17,28 @@ def sinusoids(positions: Int[Tensor, "*shape"], width: int) -> Float[Tensor, "*s
     frequencies = torch.exp(torch.arange(half, device=positions.device) * (-math.log(10_000) / half))
     angles = positions[..., None] * frequencies
     return torch.cat([angles.sin(), angles.cos()], dim=-1)
+
+
+def turns(
+    positions: Int[Tensor, "*shape"], width: int, base: float = 10_000.0
+) -> tuple[Float[Tensor, "*shape half"], Float[Tensor, "*shape half"]]:
+    """Return cosines and sines of the angles by which `rotate` turns each pair of a head of that (even) width.
+
+    Su et al. 2021, "RoFormer", equation 15: angles fall geometrically from one radian a position.
+    """
+    frequencies = base ** (-torch.arange(0, width, 2, device=positions.device) / width)
+    angles = positions[..., None] * frequencies
+    return angles.cos(), angles.sin()
+
+
+def rotate(
+    x: Float[Tensor, "B H T K"], cosines: Float[Tensor, "#B T half"], sines: Float[Tensor, "#B T half"]
+) -> Float[Tensor, "B H T K"]:
+    """Return queries or keys turned by their position, so that a dot product of two depends on their distance only.
+
+    The pairs that are turned together are the first and the second half of the head, not neighbours as in the paper:
+    a permutation that the layers before cannot tell apart.
+    """
+    first, second = x.chunk(2, dim=-1)
+    c, s = cosines[:, None].to(x.dtype), sines[:, None].to(x.dtype)
+    return torch.cat([first * c - second * s, second * c + first * s], dim=-1)

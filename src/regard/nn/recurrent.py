@@ -1,6 +1,7 @@
 """The gated recurrent unit, one step and both directions."""
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
@@ -10,11 +11,13 @@ class GatedUnit(nn.Module):
 
     Cho et al. 2014 and Bahdanau et al. 2014, appendix A.1.1: s' = (1 - z) s + z tanh(x + (r * s) U). PyTorch's GRU
     turns the update gate round and applies the reset gate after the product. With directions=2 two units with weights
-    of their own run side by side in one product.
+    of their own run side by side in one product. layer_norm normalises both recurrent products (Ba et al. 2016,
+    section 4, without a gain).
     """
 
-    def __init__(self, width: int, directions: int = 1) -> None:
+    def __init__(self, width: int, directions: int = 1, *, layer_norm: bool = False) -> None:
         super().__init__()
+        self.layer_norm = layer_norm
         lead = (directions,) if directions > 1 else ()
         self.gates = nn.Parameter(torch.empty(*lead, width, 2 * width))
         self.candidate = nn.Parameter(torch.empty(*lead, width, width))
@@ -26,9 +29,13 @@ class GatedUnit(nn.Module):
         """Return the next state (..., B, H). inputs: update gate, reset gate and candidate side by side."""
         width = state.shape[-1]
         for_gates, for_candidate = inputs.split([2 * width, width], dim=-1)
-        update, reset = torch.sigmoid(for_gates + state @ self.gates).chunk(2, dim=-1)
-        candidate = torch.tanh(for_candidate + (reset * state) @ self.candidate)
+        update, reset = torch.sigmoid(for_gates + self.normed(state @ self.gates)).chunk(2, dim=-1)
+        candidate = torch.tanh(for_candidate + self.normed((reset * state) @ self.candidate))
         return torch.lerp(state, candidate, update)
+
+    def normed(self, product: Float[Tensor, "*lead G"]) -> Float[Tensor, "*lead G"]:
+        """Return a recurrent product, normalised where the unit is told to."""
+        return F.layer_norm(product, product.shape[-1:]) if self.layer_norm else product
 
 
 class BidirectionalGRU(nn.Module):
@@ -38,10 +45,10 @@ class BidirectionalGRU(nn.Module):
     a state as it is, so the backward unit starts at the last real position.
     """
 
-    def __init__(self, input_width: int, width: int) -> None:
+    def __init__(self, input_width: int, width: int, layer_norm: bool = False) -> None:
         super().__init__()
         self.inputs = nn.Linear(input_width, 6 * width)
-        self.unit = GatedUnit(width, directions=2)
+        self.unit = GatedUnit(width, directions=2, layer_norm=layer_norm)
         self.width = width
 
     def forward(

@@ -55,7 +55,10 @@ class Muon(torch.optim.Optimizer):
         looks_ahead = []
         for parameter in parameters:
             assert parameter.grad is not None, "only parameters with a gradient are stepped"
-            momentum = self.state[parameter].setdefault("momentum", torch.zeros_like(parameter))
+            state = self.state[parameter]
+            if not state:
+                state["momentum"] = torch.zeros_like(parameter)
+            momentum = state["momentum"]
             momentum.lerp_(parameter.grad, 1 - group["momentum"])
             looks_ahead.append(torch.lerp(parameter.grad, momentum, group["momentum"]))
         rows, columns = parameters[0].shape[-2:]

@@ -1,7 +1,7 @@
 """The directory of a run: what lies in it, whose it is, and where a training can go on.
 
 RUN/recipe.toml     the settings, fully resolved
-RUN/log.jsonl       one JSON object a line: kind "train", "valid" or "start"
+RUN/log.jsonl       one JSON object a line: kind "train" or "valid"
 RUN/best, RUN/last  bundles
 RUN/checkpoints     step-N: a bundle plus the state of the training; never overwritten, the newest few are kept
 """

@@ -1,0 +1,358 @@
+"""The decoder-only Transformer: a language model, and a translator that reads the source as the beginning of its text.
+
+Radford et al. 2019 (GPT-2), and by default the shape that such models have today. Knows batches of ids. Knows no text,
+no loss and no search.
+"""
+
+from typing import ClassVar, Literal, NoReturn, cast
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from torch import Tensor, nn
+
+from regard.batch import Batch
+from regard.errors import DataError
+from regard.nn.attention import attend, attend_fast, attend_prefixed, merge_heads
+from regard.nn.dropout import Dropout
+from regard.nn.embedding import Embeddings
+from regard.nn.positions import rotate, turns
+from regard.nn.state import State
+from regard.nn.trace import Trace
+
+Turns = tuple[Float[Tensor, "*batch T half"], Float[Tensor, "*batch T half"]]
+KeysValues = tuple[Float[Tensor, "B G L K"], Float[Tensor, "B G L K"]]
+SourceKeysValues = tuple[Float[Tensor, "N G S K"], Float[Tensor, "N G S K"]]
+PastKeysValues = tuple[Float[Tensor, "R G P K"], Float[Tensor, "R G P K"]]
+NewKeysValues = tuple[Float[Tensor, "R G Q K"], Float[Tensor, "R G Q K"]]
+
+
+class GPTConfig(BaseModel):
+    """Settings of the decoder-only Transformer. The defaults are today's shape; the presets "gpt2..." are GPT-2's.
+
+    context: tokens a window of running text has, and the most that are attended to when text is continued. window: how
+    many tokens, itself included, a position looks back at; None is all. n_kv_heads: keys and values shared by groups of
+    heads (Ainslie et al. 2023). feed_forward: None is four times the width, or 8/3 for "swiglu", which has a third
+    matrix. mix adds the embedding again before each layer, by two learned numbers. initialisation "zero" starts every
+    layer as nothing added; "gpt2" draws from N(0, .02^2), scaled down with depth for what is added.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    width: int = Field(128, ge=1)
+    n_layers: int = Field(4, ge=1)
+    n_heads: int = Field(4, ge=1)
+    n_kv_heads: int | None = Field(None, ge=1)
+    feed_forward: int | None = Field(None, ge=1)
+    context: int = Field(128, ge=2)
+    window: int | None = Field(None, ge=1)
+    positions: Literal["rotary", "learned"] = "rotary"
+    norm: Literal["rms", "layer"] = "rms"
+    activation: Literal["squared_relu", "swiglu", "gelu"] = "squared_relu"
+    qk_norm: bool = True
+    bias: bool = False
+    mix: bool = True
+    initialisation: Literal["zero", "gpt2"] = "zero"
+    dropout_rate: float = Field(0.1, ge=0, lt=1)
+    tied: bool = True
+
+    @property
+    def one_vocabulary(self) -> bool:
+        return True
+
+    @model_validator(mode="after")
+    def heads_fit(self) -> "GPTConfig":
+        if self.width % self.n_heads:
+            raise ValueError(f"n_heads is {self.n_heads}; it must divide width ({self.width}).")
+        if self.positions == "rotary" and self.head_width % 2:
+            raise ValueError(
+                f"n_heads is {self.n_heads}, which leaves heads of width {self.head_width}; rotary positions need an "
+                "even one. Change n_heads, or set positions=learned."
+            )
+        if self.n_heads % self.kv_heads:
+            raise ValueError(f"n_kv_heads is {self.kv_heads}; it must divide n_heads ({self.n_heads}).")
+        return self
+
+    @property
+    def head_width(self) -> int:
+        return self.width // self.n_heads
+
+    @property
+    def kv_heads(self) -> int:
+        return self.n_kv_heads or self.n_heads
+
+    @property
+    def inner_width(self) -> int:
+        narrow = -(-8 * self.width // 24) * 8  # 8/3 of the width, rounded up to a multiple of 8
+        return self.feed_forward or (narrow if self.activation == "swiglu" else 4 * self.width)
+
+
+class GPT(nn.Module):
+    """A stack of causal self-attention and feed-forward layers over one sequence: the source, if any, then the target.
+
+    Pairs are read as source, EOS, BOS, target, where BOS separates the two; only the target is predicted. Running text
+    has no source. Padding may stand between the two, so positions are counted over real tokens.
+    """
+
+    jobs: ClassVar[frozenset[str]] = frozenset({"pairs", "text"})
+
+    def __init__(self, config: GPTConfig, source_vocabulary: int, target_vocabulary: int) -> None:
+        super().__init__()
+        assert source_vocabulary == target_vocabulary, "one sequence has one vocabulary"
+        self.config = config
+        self.embeddings = Embeddings(source_vocabulary, target_vocabulary, config.width, "all")
+        learned = config.positions == "learned"
+        self.positions = nn.Embedding(config.context, config.width) if learned else None
+        self.layers = nn.ModuleList(Layer(config) for _ in range(config.n_layers))
+        self.norm = make_norm(config)
+        self.separate_output = None if config.tied else nn.Parameter(torch.zeros(target_vocabulary, config.width))
+        self.dropout = Dropout(config.dropout_rate)
+        self.initialise()
+
+    def initialise(self) -> None:
+        """Draw the weights as the settings say. Radford et al. 2019, section 2.3."""
+        gpt2 = self.config.initialisation == "gpt2"
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.normal_(module.weight, std=0.02) if gpt2 else nn.init.xavier_uniform_(module.weight)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+            elif isinstance(module, nn.Embedding):
+                nn.init.normal_(module.weight, std=0.02 if gpt2 else self.config.width**-0.5)
+        for layer in cast(list[Layer], self.layers):
+            for added in (layer.attention.output, layer.feed_forward.outer):
+                nn.init.normal_(added.weight, std=0.02 * (2 * self.config.n_layers) ** -0.5 if gpt2 else 0.0)
+
+    def forward(self, batch: Batch, trace: Trace | None = None) -> Float[Tensor, "B T D"]:
+        assert batch.target is not None and batch.target_keep is not None, "a batch without a target can only be begun"
+        n_source = batch.source.shape[1]
+        embedded = torch.cat([self.embeddings.source(batch.source), self.embeddings.target(batch.target)], dim=1)
+        keep = torch.cat([batch.source_keep, batch.target_keep], dim=1)
+        x, _ = self.read(embedded, keep, n_source, trace)
+        return self.norm(x[:, n_source:])
+
+    @property
+    def output_weight(self) -> Float[Tensor, "V D"]:
+        return self.embeddings.output if self.separate_output is None else self.separate_output
+
+    def read(
+        self, embedded: Float[Tensor, "B L D"], keep: Bool[Tensor, "B L"], n_source: int, trace: Trace | None = None
+    ) -> tuple[Float[Tensor, "B L D"], list[KeysValues]]:
+        """Return the last layer's output, and the keys and values of every layer.
+
+        Padding at the end needs no mask, since nothing real comes after it; only between source and target it does.
+        """
+        length = keep.shape[1]
+        gap = 0 < n_source < length
+        positions = (keep.cumsum(1) - 1).clamp(min=0) if gap else torch.arange(length, device=keep.device)[None]
+        visible = self.visible(keep, positions) if gap or trace is not None or self.config.window else None
+        x = start = self.place(embedded, positions)
+        turning = self.turning(positions)
+        caches = []
+        for i, layer in enumerate(cast(list[Layer], self.layers)):
+            x, cache = layer(x, start, turning, visible, trace, f"decoder.{i}", n_source)
+            caches.append(cache)
+        return x, caches
+
+    def visible(self, keep: Bool[Tensor, "B L"], positions: Int[Tensor, "#B L"]) -> Bool[Tensor, "B 1 L L"]:
+        """Return which positions each position may attend to: real ones, not later ones, none beyond the window."""
+        length = keep.shape[1]
+        earlier = torch.ones(length, length, dtype=torch.bool, device=keep.device).tril() & keep[:, None]  # (B, L, L)
+        if self.config.window is not None:
+            earlier = earlier & (positions[:, :, None] - positions[:, None] < self.config.window)
+        return earlier[:, None]
+
+    def place(self, embedded: Float[Tensor, "B L D"], positions: Int[Tensor, "#B L"]) -> Float[Tensor, "B L D"]:
+        """Return embeddings as the first layer reads them: with learned positions added, or scaled to unit variance.
+
+        Raises DataError if there is no learned position for some of them.
+        """
+        if self.positions is None:
+            return self.dropout(embedded * self.config.width**0.5)
+        if embedded.shape[1] > self.config.context:
+            self.refuse(embedded.shape[1])
+        return self.dropout(embedded + self.positions(positions))
+
+    def refuse(self, n_tokens: int) -> NoReturn:
+        """Raise DataError: with learned positions nothing can be longer than the context."""
+        raise DataError(
+            f"A sequence has {n_tokens:,} tokens, source and target together; this model has learned "
+            f"{self.config.context:,} positions. Shorten it, or train with model.positions=rotary or a longer context."
+        )
+
+    def turning(self, positions: Int[Tensor, "#B L"]) -> Turns | None:
+        """Return the angles by which queries and keys are turned, or None if positions were added already."""
+        return turns(positions, self.config.head_width) if self.positions is None else None
+
+    def begin(self, batch: Batch) -> State:
+        n, n_source = batch.source.shape
+        rows: dict[str, Tensor] = {"position": batch.source_keep.sum(1, keepdim=True)}
+        sentences = {"keep": batch.source_keep}
+        empty = self.output_weight.new_empty(n, self.config.kv_heads, 0, self.config.head_width)
+        caches = [(empty, empty)] * self.config.n_layers
+        if n_source:
+            _, caches = self.read(self.embeddings.source(batch.source), batch.source_keep, n_source)
+        for i, (keys, values) in enumerate(caches):
+            sentences[f"{i}.keys"], sentences[f"{i}.values"] = keys, values
+            rows[f"{i}.keys"] = rows[f"{i}.values"] = empty
+        return State(sentences, rows)
+
+    def step(self, last: Int[Tensor, " R"], state: State) -> tuple[Float[Tensor, "R V"], State]:
+        position = state.rows["position"]
+        if self.positions is not None and int(position.max()) >= self.config.context:
+            self.refuse(int(position.max()) + 1)
+        x = start = self.place(self.embeddings.target(last[:, None]), position)  # (R, 1, D)
+        turning = self.turning(position)
+        keep = self.visible_source(state)
+        rows = {"position": position + 1}
+        for i, layer in enumerate(cast(list[Layer], self.layers)):
+            source = state.sentences[f"{i}.keys"], state.sentences[f"{i}.values"]
+            past = state.rows[f"{i}.keys"], state.rows[f"{i}.values"]
+            x, (rows[f"{i}.keys"], rows[f"{i}.values"]) = layer.step(x, start, turning, source, keep, past)
+        return F.linear(self.norm(x[:, 0]), self.output_weight), State(state.sentences, rows)
+
+    def visible_source(self, state: State) -> Bool[Tensor, "N beams S"]:
+        """Return which source positions the next token of every hypothesis may attend to."""
+        keep, position = state.sentences["keep"], state.rows["position"]
+        keep, position = keep[:, None], position.unflatten(0, (len(keep), -1))  # (N, 1, S), (N, beams, 1)
+        if self.config.window is None:
+            return keep.expand(-1, position.shape[1], -1)
+        return keep & (position - torch.arange(keep.shape[2], device=keep.device) < self.config.window)
+
+
+class Layer(nn.Module):
+    """Causal self-attention, then a feed-forward layer, each added to what it read normalised."""
+
+    def __init__(self, config: GPTConfig) -> None:
+        super().__init__()
+        self.attention, self.attention_norm = CausalAttention(config), make_norm(config)
+        self.feed_forward, self.feed_forward_norm = FeedForward(config), make_norm(config)
+        self.mix = nn.Parameter(torch.tensor([1.0, 0.0])) if config.mix else None
+        self.dropout = Dropout(config.dropout_rate)
+
+    def forward(
+        self,
+        x: Float[Tensor, "B L D"],
+        start: Float[Tensor, "B L D"],
+        turning: Turns | None,
+        visible: Bool[Tensor, "B 1 L L"] | None,
+        trace: Trace | None,
+        name: str,
+        n_source: int,
+    ) -> tuple[Float[Tensor, "B L D"], KeysValues]:
+        """Return the output, and the keys and values that later positions attend to."""
+        x = self.mixed(x, start)
+        attended, cache = self.attention(self.attention_norm(x), turning, visible, trace, name, n_source)
+        x = x + self.dropout(attended)
+        return x + self.dropout(self.feed_forward(self.feed_forward_norm(x))), cache
+
+    def step(
+        self,
+        x: Float[Tensor, "R 1 D"],
+        start: Float[Tensor, "R 1 D"],
+        turning: Turns | None,
+        source: SourceKeysValues,
+        keep: Bool[Tensor, "N beams S"],
+        past: PastKeysValues,
+    ) -> tuple[Float[Tensor, "R 1 D"], NewKeysValues]:
+        """Return the output for one new position, and the keys and values of all positions behind the source."""
+        x = self.mixed(x, start)
+        attended, cache = self.attention.step(self.attention_norm(x), turning, source, keep, past)
+        x = x + attended
+        return x + self.feed_forward(self.feed_forward_norm(x)), cache
+
+    def mixed(self, x: Float[Tensor, "B L D"], start: Float[Tensor, "B L D"]) -> Float[Tensor, "B L D"]:
+        """Return x with the first layer's input added again, in learned shares."""
+        return x if self.mix is None else self.mix[0] * x + self.mix[1] * start
+
+
+class CausalAttention(nn.Module):
+    """Attention of every position to itself and the ones before it; one product makes queries, keys and values."""
+
+    def __init__(self, config: GPTConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.heads = [config.n_heads, config.kv_heads, config.kv_heads]
+        self.qkv = nn.Linear(config.width, sum(self.heads) * config.head_width, bias=config.bias)
+        self.output = nn.Linear(config.width, config.width, bias=config.bias)
+
+    def project(
+        self, x: Float[Tensor, "B L D"], turning: Turns | None
+    ) -> tuple[Float[Tensor, "B H L K"], Float[Tensor, "B G L K"], Float[Tensor, "B G L K"]]:
+        """Return queries, keys and values; queries and keys normalised and turned as the settings say."""
+        heads = self.qkv(x).unflatten(-1, (-1, self.config.head_width)).transpose(1, 2)  # (B, H + 2G, L, K)
+        q, k, v = heads.split(self.heads, dim=1)
+        if self.config.qk_norm:
+            q, k = F.rms_norm(q, q.shape[-1:]), F.rms_norm(k, k.shape[-1:])
+        if turning is not None:
+            q, k = rotate(q, *turning), rotate(k, *turning)
+        return q, k, v
+
+    def forward(
+        self,
+        x: Float[Tensor, "B L D"],
+        turning: Turns | None,
+        visible: Bool[Tensor, "B 1 L L"] | None,
+        trace: Trace | None,
+        name: str,
+        n_source: int,
+    ) -> tuple[Float[Tensor, "B L D"], KeysValues]:
+        q, k, v = self.project(x, turning)
+        group = self.config.n_heads // self.config.kv_heads
+        keys, values = (y.repeat_interleave(group, dim=1) if group > 1 else y for y in (k, v))
+        if trace is None:
+            attended = attend_fast(q, keys, values, visible, causal=visible is None)
+        else:
+            attended, weights = attend(q, keys, values, visible)
+            if n_source:
+                trace.record(f"{name}.source", weights[:, :, :n_source, :n_source])
+            trace.record(f"{name}.context", weights[:, :, n_source:])  # (B, H, T, S + T)
+        return self.output(merge_heads(attended)), (k, v)
+
+    def step(
+        self,
+        x: Float[Tensor, "R 1 D"],
+        turning: Turns | None,
+        source: SourceKeysValues,
+        keep: Bool[Tensor, "N beams S"],
+        past: PastKeysValues,
+    ) -> tuple[Float[Tensor, "R 1 D"], NewKeysValues]:
+        q, k, v = self.project(x, turning)
+        keys, values = torch.cat([past[0], k], dim=2), torch.cat([past[1], v], dim=2)
+        if self.config.window is not None:
+            keys, values = keys[:, :, -self.config.window :], values[:, :, -self.config.window :]
+        attended = attend_prefixed(q, *source, keep, keys, values)
+        return self.output(merge_heads(attended)), (keys, values)
+
+
+class FeedForward(nn.Module):
+    """Two linear layers with a nonlinearity between them, or three where one gates another.
+
+    Squared ReLU: So et al. 2021. SwiGLU: Shazeer 2020, equation 6. GELU: in GPT-2's approximation by tanh.
+    """
+
+    def __init__(self, config: GPTConfig) -> None:
+        super().__init__()
+        self.activation = config.activation
+        n_inner = 2 if config.activation == "swiglu" else 1
+        self.inner = nn.Linear(config.width, n_inner * config.inner_width, bias=config.bias)
+        self.outer = nn.Linear(config.inner_width, config.width, bias=config.bias)
+
+    def forward(self, x: Float[Tensor, "B L D"]) -> Float[Tensor, "B L D"]:
+        inner = self.inner(x)
+        match self.activation:
+            case "squared_relu":
+                return self.outer(F.relu(inner).square())
+            case "gelu":
+                return self.outer(F.gelu(inner, approximate="tanh"))
+            case _:
+                gate, value = inner.chunk(2, dim=-1)
+                return self.outer(F.silu(gate) * value)
+
+
+def make_norm(config: GPTConfig) -> nn.Module:
+    """Return a norm over the width: LayerNorm, or RMSNorm of Zhang and Sennrich 2019."""
+    if config.norm == "layer":
+        return nn.LayerNorm(config.width, bias=config.bias)
+    return nn.RMSNorm(config.width)

@@ -1,0 +1,157 @@
+"""The RNN encoder-decoder without attention: the whole source goes through one vector.
+
+Cho et al. 2014 and Sutskever et al. 2014; the baseline that shows what attention is for. Knows batches of ids. Knows no
+text, no loss and no search.
+"""
+
+from typing import Any, ClassVar, Literal
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence
+
+from regard.batch import Batch
+from regard.nn.dropout import Dropout
+from regard.nn.embedding import Embeddings
+from regard.nn.state import State
+from regard.nn.trace import Trace
+
+CELLS: dict[str, type[nn.GRU | nn.LSTM]] = {"gru": nn.GRU, "lstm": nn.LSTM}
+
+
+class RNNConfig(BaseModel):
+    """Settings of the encoder-decoder without attention.
+
+    summary: how the decoder gets the source. "initial": as its first state only (Sutskever et al. 2014). "constant":
+    also as an input to every step and to the read-out (Cho et al. 2014). reverse_source reads the source backwards, as
+    Sutskever et al. did with an encoder of one direction.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    cell: Literal["gru", "lstm"] = "gru"
+    width: int = Field(256, ge=1)
+    embedding_width: int = Field(256, ge=1)
+    n_layers: int = Field(1, ge=1)
+    bidirectional: bool = True
+    summary: Literal["initial", "constant"] = "constant"
+    reverse_source: bool = False
+    dropout_rate: float = Field(0.3, ge=0, lt=1)
+    tied: Literal["all", "target", "none"] = "all"
+
+    @property
+    def one_vocabulary(self) -> bool:
+        return self.tied == "all"
+
+
+class RNN(nn.Module):
+    """An encoder that squeezes the source into its last states, and a decoder that unfolds them again.
+
+    With summary="constant" this is RNNencdec, to which Bahdanau et al. 2014 compare. We differ in PyTorch's cells,
+    whose GRU applies the reset gate after the product, in a read-out that sees the state after the word, and in
+    dropout.
+    """
+
+    jobs: ClassVar[frozenset[str]] = frozenset({"pairs"})
+
+    def __init__(self, config: RNNConfig, source_vocabulary: int, target_vocabulary: int) -> None:
+        super().__init__()
+        self.config = config
+        width, embedding = config.width, config.embedding_width
+        cell = CELLS[config.cell]
+        n_states = config.n_layers * (2 if config.cell == "lstm" else 1)
+        n_final = n_states * (2 if config.bidirectional else 1)
+        context = width if config.summary == "constant" else 0
+        self.embeddings = Embeddings(source_vocabulary, target_vocabulary, embedding, config.tied)
+        layers: dict[str, Any] = {"num_layers": config.n_layers, "batch_first": True}
+        if config.n_layers > 1:
+            layers["dropout"] = config.dropout_rate
+        self.encoder = cell(embedding, width, bidirectional=config.bidirectional, **layers)
+        self.initial = nn.Linear(n_final * width, n_states * width)
+        self.context = nn.Linear(n_final * width, context) if context else None
+        self.decoder = cell(embedding + context, width, **layers)
+        self.readout = nn.Linear(width + embedding + context, 2 * embedding)
+        self.dropout = Dropout(config.dropout_rate)
+        self.apply(initialise)
+
+    def forward(self, batch: Batch, trace: Trace | None = None) -> Float[Tensor, "B T D"]:  # noqa: ARG002
+        """Return the hidden states. There is no attention, so nothing is recorded."""
+        assert batch.target is not None, "a batch without a target can only be begun"
+        context, state = self.encode(batch)
+        contexts = context[:, None].expand(-1, batch.target.shape[1], -1)
+        embedded = self.dropout(self.embeddings.target(batch.target))
+        states, _ = self.decoder(torch.cat([embedded, contexts], dim=-1), self.for_cell(state))
+        return self.read_out(states, embedded, contexts)
+
+    @property
+    def output_weight(self) -> Float[Tensor, "V D"]:
+        return self.embeddings.output
+
+    def encode(self, batch: Batch) -> tuple[Float[Tensor, "B C"], dict[str, Float[Tensor, "B L H"]]]:
+        """Return the constant context (of no width with summary="initial") and the decoder's first state."""
+        lengths = batch.source_keep.sum(1)
+        source = backwards(batch.source, lengths) if self.config.reverse_source else batch.source
+        embedded = self.dropout(self.embeddings.source(source))
+        packed = pack_padded_sequence(embedded, lengths.cpu(), batch_first=True, enforce_sorted=False)
+        _, final = self.encoder(packed)
+        final = final if isinstance(final, tuple) else (final,)  # each (layers * directions, B, H)
+        summary = self.dropout(torch.cat([x.transpose(0, 1).flatten(1) for x in final], dim=-1))
+        context = torch.tanh(self.context(summary)) if self.context else summary[:, :0]
+        states = self.initial(summary).unflatten(-1, (len(final), self.config.n_layers, -1)).unbind(1)  # (B, L, H)
+        first = {"hidden": torch.tanh(states[0])}
+        if len(states) > 1:
+            first["cell"] = states[1]
+        return context, first
+
+    def for_cell(self, state: dict[str, Float[Tensor, "R L H"]]) -> Tensor | tuple[Tensor, Tensor]:
+        """Return the state as PyTorch's cells take it: layers first, and a tuple for an LSTM."""
+        hidden = state["hidden"].transpose(0, 1).contiguous()
+        return (hidden, state["cell"].transpose(0, 1).contiguous()) if "cell" in state else hidden
+
+    def read_out(
+        self, states: Float[Tensor, "B T H"], embedded: Float[Tensor, "B T E"], contexts: Float[Tensor, "B T C"]
+    ) -> Float[Tensor, "B T E"]:
+        """Return the hidden states the output layer reads: maxout over pairs (Cho et al. 2014, appendix A.1)."""
+        pairs = self.readout(torch.cat([states, embedded, contexts], dim=-1)).unflatten(-1, (-1, 2))
+        return self.dropout(pairs.amax(-1))
+
+    def begin(self, batch: Batch) -> State:
+        context, state = self.encode(batch)
+        return State({"context": context}, state)
+
+    def step(self, last: Int[Tensor, " R"], state: State) -> tuple[Float[Tensor, "R V"], State]:
+        context = state.sentences["context"]
+        context = context.repeat_interleave(len(last) // len(context), dim=0)[:, None]  # (R, 1, C)
+        embedded = self.embeddings.target(last[:, None])
+        states, after = self.decoder(torch.cat([embedded, context], dim=-1), self.for_cell(state.rows))
+        logits = F.linear(self.read_out(states, embedded, context)[:, 0], self.output_weight)
+        after = after if isinstance(after, tuple) else (after,)
+        rows = {name: x.transpose(0, 1) for name, x in zip(("hidden", "cell"), after, strict=False)}
+        return logits, State(state.sentences, rows)
+
+
+def backwards(source: Int[Tensor, "B S"], lengths: Int[Tensor, " B"]) -> Int[Tensor, "B S"]:
+    """Return the tokens of each source in reverse; its last token, EOS, and the padding stay where they are."""
+    positions = torch.arange(source.shape[1], device=source.device)
+    mirrored = lengths[:, None] - 2 - positions
+    return source.gather(1, torch.where(mirrored >= 0, mirrored, positions))
+
+
+def initialise(module: nn.Module) -> None:
+    """Draw linear weights as Glorot and Bengio 2010, equation 16, and recurrent ones orthogonal; biases start at zero.
+
+    But the forget gates of an LSTM start open, with a bias of one (Jozefowicz et al. 2015).
+    """
+    if isinstance(module, nn.Linear):
+        nn.init.xavier_uniform_(module.weight)
+        nn.init.zeros_(module.bias)
+    if isinstance(module, nn.RNNBase):
+        for name, parameter in module.named_parameters():
+            for gate, block in enumerate(parameter.data.split(module.hidden_size)):  # LSTM: input, forget, cell, output
+                if "bias" in name:
+                    block.fill_(float(isinstance(module, nn.LSTM) and gate == 1 and name.startswith("bias_ih")))
+                else:
+                    nn.init.orthogonal_(block) if "weight_hh" in name else nn.init.xavier_uniform_(block)
