@@ -23,6 +23,12 @@ TINY = [
 ]
 """Settings with which any family trains in a second or two."""
 
+TINY_TEXT = [
+    *("--set", "model.width=16", "--set", "model.n_heads=2", "--set", "model.n_layers=1", "--set", "model.context=32"),
+    *("--set", "training.batch_tokens=256", "--set", "training.steps=12", "--set", "training.checkpoint_steps=4"),
+]
+"""Settings with which a language model trains in a second or two."""
+
 
 @pytest.fixture(scope="session")
 def regard() -> Regard:
@@ -45,6 +51,24 @@ def corpus(tmp_path_factory) -> tuple[Path, Path]:
     (folder / "a.en").write_text("".join(f"{s}\n" for s, _ in pairs), encoding="utf-8")
     (folder / "a.de").write_text("".join(f"{t}\n" for _, t in pairs), encoding="utf-8")
     return folder / "a.en", folder / "a.de"
+
+
+@pytest.fixture(scope="session")
+def book(tmp_path_factory) -> Path:
+    """A file of running text."""
+    path = tmp_path_factory.mktemp("book") / "book.txt"
+    lines = (f"{who} saw the {what}\n\tand said “{n}”.\n" for n in range(9) for who in "ABC" for what in ("sea", "sky"))
+    path.write_text("".join(lines), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="session")
+def written(regard, book, tmp_path_factory) -> Path:
+    """A run of a tiny language model."""
+    run = tmp_path_factory.mktemp("runs") / "text"
+    done = regard("train", book, "--to", run, *TINY_TEXT)
+    assert done.returncode == 0, done.stderr
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -26,6 +26,7 @@ TABLE = {
     "inspection": "errors batch nn models.protocol",
     "pipeline": "errors batch text bundle decoding inspection",
     "interop": "errors text nn models bundle",
+    "proof": "errors batch nn models",
     "presets": "",
     "recipe": "errors text models training decoding presets",
     "serving": "errors runtime bundle decoding inspection pipeline",

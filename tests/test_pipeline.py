@@ -1,11 +1,15 @@
 import itertools
+from types import SimpleNamespace
 
 import pytest
 import torch
 
+from regard import pipeline
+from regard.batch import BOS
+from regard.bundle import Bundle
 from regard.errors import DataError
 from regard.inspection.explanation import END
-from regard.pipeline import Translator, in_words, spans_of_ids
+from regard.pipeline import TextGenerator, Translator, in_words, spans_of_ids
 from regard.text.tokenizer import Tokenizer, TokenizerConfig
 
 
@@ -59,3 +63,65 @@ def test_tokens_of_any_text_belong_to_the_characters_they_spell():
         words, index = in_words(found, spans)
         assert len(index) == len(ids) + 1 and index == sorted(index)
         assert words[-1] == END and index[-1] == len(words) - 1
+
+
+@pytest.fixture
+def writing(monkeypatch):
+    """A generator of text whose model writes the bytes of what it is told to."""
+    tokenizer = Tokenizer.train_running(["x"], "bpe", 300)
+    model = SimpleNamespace(config=SimpleNamespace(context=1000), to=lambda _: model, eval=lambda: model)
+    bundle = Bundle(model, "gpt", tokenizer, tokenizer, {"job": "text", "data": {"documents": 1}})
+    prompts = []
+
+    def writes(text: str) -> TextGenerator:
+        def told(_model, prompt, _config, _device):
+            prompts.append(prompt)
+            return ((i, 0.0) for i in tokenizer.encode(text))
+
+        monkeypatch.setattr(pipeline, "generate", told)
+        return TextGenerator(bundle, torch.device("cpu"))
+
+    return writes, prompts
+
+
+def test_no_piece_of_a_stream_ends_inside_a_character(writing):
+    writes, _ = writing
+    assert list(writes("a東é👍").generate("x")) == ["a", "東", "é", "👍"]
+
+
+def test_bytes_that_end_inside_a_character_are_marked(writing, monkeypatch):
+    writes, _ = writing
+    generator = writes("東")
+    whole = pipeline.generate
+    monkeypatch.setattr(pipeline, "generate", lambda *arguments: list(whole(*arguments))[:2])
+    assert "".join(generator.generate("x")) == "\ufffd"
+
+
+@pytest.mark.parametrize(
+    ("stops", "left"),
+    [(["cd"], "ab"), (["de", "bc"], "a"), (["fgh"], "abcdef"), (["abcdefg", "f"], "abcde"), (["a"], "")],
+)
+def test_a_stop_string_ends_the_text_however_it_comes(writing, stops, left):
+    writes, _ = writing
+    assert "".join(writes("abcdef").generate("x", stop=stops)) == left
+
+
+def test_what_may_begin_a_stop_string_is_held_back(writing):
+    writes, _ = writing
+    assert list(writes("ab cdx").generate("x", stop=["cde"])) == ["a", "b", " ", "cdx"]
+
+
+def test_a_prompt_begins_a_document_only_if_there_were_many(writing):
+    writes, prompts = writing
+    generator = writes("y")
+    list(generator.generate("x"))
+    list(generator.generate(None))
+    generator.bundle.card["data"]["documents"] = 2
+    list(generator.generate("x"))
+    x = generator.tokenizer.encode("x")
+    assert prompts == [x, [BOS], [BOS, *x]]
+
+
+def test_an_empty_prompt_is_refused(writing):
+    with pytest.raises(DataError, match="The prompt is empty"):
+        list(writing[0]("y").generate(""))

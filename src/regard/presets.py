@@ -1,4 +1,4 @@
-"""Which settings suit which amount of text. Plain data, and the reason in words."""
+"""Which settings suit which job and amount of text. Plain data, and the reason in words."""
 
 from typing import Any
 
@@ -6,25 +6,80 @@ BUDGET_KEYS = frozenset({"steps", "epochs", "minutes"})
 
 Settings = dict[str, dict[str, Any]]
 
-PRESETS: dict[str, dict[str, Settings]] = {
+GPT2: Settings = {
+    "model": {
+        "context": 1024,
+        "positions": "learned",
+        "norm": "layer",
+        "activation": "gelu",
+        "qk_norm": False,
+        "bias": True,
+        "mix": False,
+        "initialisation": "gpt2",
+        "dropout_rate": 0.1,
+    },
+    "training": {
+        "epochs": 4,
+        "batch_tokens": 32768,
+        "optimiser": "adamw",
+        "learning_rate": 0.0006,
+        "weight_decay": 0.1,
+        "warmup_steps": 500,
+        "label_smoothing": 0.0,
+    },
+    "tokenizer": {"kind": "bpe", "vocabulary": 50257},
+}
+"""What the four sizes of GPT-2 share. Radford et al. 2019, table 2."""
+
+
+def gpt2(n_layers: int, width: int, n_heads: int) -> Settings:
+    """Return the settings of one size of GPT-2."""
+    return {**GPT2, "model": {**GPT2["model"], "n_layers": n_layers, "width": width, "n_heads": n_heads}}
+
+
+ON_PAIRS: dict[str, dict[str, Settings]] = {
     "tiny": {
-        "transformer": {"model": {"dropout_rate": 0.2}, "training": {"epochs": 24, "batch_tokens": 2048}},
+        "rnn": {
+            "model": {"embedding_width": 192, "dropout_rate": 0.2},
+            "training": {"epochs": 16, "batch_tokens": 2048},
+        },
         "bahdanau": {
             "model": {"embedding_width": 192, "attention_width": 192, "dropout_rate": 0.2},
             "training": {"epochs": 16, "batch_tokens": 2048},
         },
+        "transformer": {"model": {"dropout_rate": 0.2}, "training": {"epochs": 24, "batch_tokens": 2048}},
+        "gpt": {
+            "model": {"n_layers": 6, "feed_forward": 384, "context": 512, "dropout_rate": 0.2},
+            "training": {"epochs": 24, "batch_tokens": 2048},
+        },
     },
     "small": {
-        "transformer": {
-            "model": {"width": 256, "feed_forward": 1024, "n_heads": 4, "dropout_rate": 0.2},
-            "training": {"epochs": 16, "batch_tokens": 8192, "muon_learning_rate": 0.015},
+        "rnn": {
+            "model": {"width": 512, "embedding_width": 384, "dropout_rate": 0.2},
+            "training": {"epochs": 10, "batch_tokens": 4096},
         },
         "bahdanau": {
             "model": {"width": 512, "embedding_width": 384, "attention_width": 384, "dropout_rate": 0.2},
             "training": {"epochs": 10, "batch_tokens": 4096},
         },
+        "transformer": {
+            "model": {"width": 256, "feed_forward": 1024, "n_heads": 4, "dropout_rate": 0.2},
+            "training": {"epochs": 16, "batch_tokens": 8192, "muon_learning_rate": 0.015},
+        },
+        "gpt": {
+            "model": {"n_layers": 8, "width": 256, "n_heads": 4, "context": 512, "dropout_rate": 0.2},
+            "training": {"epochs": 16, "batch_tokens": 8192, "muon_learning_rate": 0.015},
+        },
     },
     "base": {
+        "rnn": {
+            "model": {"width": 1000, "embedding_width": 620, "dropout_rate": 0.1},
+            "training": {"epochs": 6, "batch_tokens": 8192, "muon_learning_rate": 0.01, "warmup_steps": 1000},
+        },
+        "bahdanau": {
+            "model": {"width": 1000, "embedding_width": 620, "attention_width": 1000, "dropout_rate": 0.1},
+            "training": {"epochs": 6, "batch_tokens": 8192, "muon_learning_rate": 0.01, "warmup_steps": 1000},
+        },
         "transformer": {
             "model": {
                 "width": 512,
@@ -36,35 +91,114 @@ PRESETS: dict[str, dict[str, Settings]] = {
             },
             "training": {"epochs": 8, "batch_tokens": 16384, "muon_learning_rate": 0.01, "warmup_steps": 1000},
         },
-        "bahdanau": {
-            "model": {"width": 1000, "embedding_width": 620, "attention_width": 1000, "dropout_rate": 0.1},
-            "training": {"epochs": 6, "batch_tokens": 8192, "muon_learning_rate": 0.01, "warmup_steps": 1000},
+        "gpt": {
+            "model": {"n_layers": 12, "width": 512, "n_heads": 8, "context": 512, "dropout_rate": 0.1},
+            "training": {"epochs": 8, "batch_tokens": 16384, "muon_learning_rate": 0.01, "warmup_steps": 1000},
         },
     },
-}
-"""Preset -> family -> what differs from the family's and the trainer's defaults."""
-
-DEMO: Settings = {
-    "tokenizer": {"vocabulary": 1500},
-    "model": {"width": 128, "embedding_width": 128, "attention_width": 128, "dropout_rate": 0.05},
-    "training": {
-        "batch_tokens": 512,
-        "warmup_steps": 50,
-        "label_smoothing": 0.05,
-        "validation_steps": 500,
-        "checkpoint_steps": 500,
+    "paper": {
+        "bahdanau": {
+            "model": {
+                "width": 1000,
+                "embedding_width": 620,
+                "attention_width": 1000,
+                "readout_width": 500,
+                "dropout_rate": 0.0,
+                "initialisation": "paper",
+                "tied": "none",
+            },
+            "training": {
+                "epochs": 5,
+                "batch_tokens": 4096,
+                "optimiser": "adamw",
+                "learning_rate": 0.0005,
+                "label_smoothing": 0.0,
+            },
+        }
     },
-    "decoding": {"beam": 4},
+    "demo": {
+        "bahdanau": {
+            "tokenizer": {"vocabulary": 1500},
+            "model": {"width": 128, "embedding_width": 128, "attention_width": 128, "dropout_rate": 0.05},
+            "training": {
+                "minutes": 3,
+                "batch_tokens": 512,
+                "warmup_steps": 50,
+                "label_smoothing": 0.05,
+                "validation_steps": 500,
+                "checkpoint_steps": 500,
+            },
+            "decoding": {"beam": 4},
+        }
+    },
 }
-"""What the demo trains with: small enough to be right after three minutes on two cores."""
 
-LIMITS = (("tiny", 100_000), ("small", 1_000_000))
-"""The most pairs for which a preset is chosen; `base` has no limit."""
+ON_TEXT: dict[str, dict[str, Settings]] = {
+    "tiny": {
+        "gpt": {
+            "model": {"context": 128, "dropout_rate": 0.1},
+            "training": {"epochs": 10, "batch_tokens": 2048, "label_smoothing": 0.0},
+        }
+    },
+    "small": {
+        "gpt": {
+            "model": {"n_layers": 6, "width": 256, "n_heads": 4, "context": 256, "dropout_rate": 0.1},
+            "training": {
+                "epochs": 6,
+                "batch_tokens": 8192,
+                "muon_learning_rate": 0.015,
+                "label_smoothing": 0.0,
+            },
+        }
+    },
+    "base": {
+        "gpt": {
+            "model": {"n_layers": 12, "width": 512, "n_heads": 8, "context": 512, "dropout_rate": 0.1},
+            "training": {
+                "epochs": 3,
+                "batch_tokens": 32768,
+                "muon_learning_rate": 0.01,
+                "warmup_steps": 500,
+                "label_smoothing": 0.0,
+            },
+        }
+    },
+    "gpt2": {"gpt": gpt2(12, 768, 12)},
+    "gpt2-medium": {"gpt": gpt2(24, 1024, 16)},
+    "gpt2-large": {"gpt": gpt2(36, 1280, 20)},
+    "gpt2-xl": {"gpt": gpt2(48, 1600, 25)},
+    "demo": {
+        "gpt": {
+            "tokenizer": {"kind": "bpe", "vocabulary": 1000},
+            "model": {"context": 128, "dropout_rate": 0.05},
+            "training": {
+                "minutes": 1.5,
+                "batch_tokens": 1024,
+                "warmup_steps": 20,
+                "label_smoothing": 0.0,
+                "validation_steps": 100,
+                "checkpoint_steps": 500,
+            },
+        }
+    },
+}
+
+PRESETS = {"pairs": ON_PAIRS, "text": ON_TEXT}
+"""Job -> preset -> family -> what differs from the family's and the trainer's defaults.
+
+`tiny`, `small` and `base` are chosen by size and have every family that can do the job; the others are asked for.
+"""
+
+LIMITS = {"pairs": (("tiny", 100_000), ("small", 1_000_000)), "text": (("tiny", 5_000_000), ("small", 50_000_000))}
+"""The most pairs or characters for which a preset is chosen; `base` has no limit."""
+
+UNITS = {"pairs": "pairs", "text": "characters"}
 
 
-def choose_preset(n_pairs: int) -> tuple[str, str]:
-    """Return the name of the preset for a corpus, and one sentence with the reason."""
-    for name, limit in LIMITS:
-        if n_pairs <= limit:
-            return name, f"preset {name}: {n_pairs:,} pairs are at most {limit:,}, where bigger models learn less well"
-    return "base", f"preset base: {n_pairs:,} pairs are enough for the sizes of the papers"
+def choose_preset(job: str, size: int) -> tuple[str, str]:
+    """Return the name of the preset for a corpus of so many pairs or characters, and a sentence with the reason."""
+    found = f"{size:,} {UNITS[job]}"
+    for name, limit in LIMITS[job]:
+        if size <= limit:
+            return name, f"preset {name}: {found} are at most {limit:,}, where bigger models learn less well"
+    return "base", f"preset base: {found} are enough for the sizes of the papers"

@@ -8,11 +8,12 @@ import difflib
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
+from regard.decoding.sampling import SamplingConfig
 from regard.decoding.search import DecodingConfig
 from regard.errors import ConfigError
 from regard.models import MODELS
@@ -23,8 +24,8 @@ from regard.training.config import TrainingConfig
 Settings = dict[str, dict[str, Any]]
 
 
-class DataConfig(BaseModel):
-    """What is done with a corpus before it is trained on.
+class PairsConfig(BaseModel):
+    """What is done with pairs before they are trained on.
 
     Languages are codes such as "de"; the target's chooses the tokenisation of the literature's BLEU. Pairs with more
     than max_tokens tokens on a side are left out. Without validation data, validation_pairs are held out.
@@ -38,18 +39,31 @@ class DataConfig(BaseModel):
     validation_pairs: int = Field(1000, ge=1)
 
 
+class TextConfig(BaseModel):
+    """What is done with running text before it is trained on.
+
+    documents: what one is, the whole file (lines of "<|endoftext|>" divide it) or every line. No window of the training
+    crosses the end of one. Without validation data, the last validation_share of the text is held out.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    documents: Literal["file", "line"] = "file"
+    validation_share: float = Field(0.1, gt=0, lt=1)
+
+
 class Recipe(BaseModel):
-    """The settings of a run. `model` is the config of the family that `family` names."""
+    """The settings of a run. `model` is the config of the family, `data` and `decoding` are those of the job."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     family: str
     preset: str
-    data: DataConfig
+    data: BaseModel
     tokenizer: TokenizerConfig
     model: BaseModel
     training: TrainingConfig
-    decoding: DecodingConfig
+    decoding: BaseModel
 
     def to_toml(self) -> str:
         """Return the recipe as a file that gives the same recipe again; keys without a value are left out."""
@@ -57,10 +71,16 @@ class Recipe(BaseModel):
         return tomli_w.dumps({"family": self.family, "preset": self.preset, **sections})
 
 
+OF_JOB: dict[str, tuple[type[BaseModel], type[BaseModel]]] = {
+    "pairs": (PairsConfig, DecodingConfig),
+    "text": (TextConfig, SamplingConfig),
+}
+"""Job -> the sections `data` and `decoding`."""
+
 SECTIONS = ("data", "tokenizer", "model", "training", "decoding")
 
 
-def make_recipe(family: str, preset: str, layers: Sequence[Settings]) -> Recipe:
+def make_recipe(job: str, family: str, preset: str, layers: Sequence[Settings]) -> Recipe:
     """Return the recipe that the layers give, later ones over earlier ones.
 
     A layer that sets one of training.steps, .epochs and .minutes replaces the budget of the layers below it.
@@ -72,11 +92,14 @@ def make_recipe(family: str, preset: str, layers: Sequence[Settings]) -> Recipe:
             merged["training"] = {k: v for k, v in merged["training"].items() if k not in BUDGET_KEYS}
         for section, values in layer.items():
             merged.setdefault(section, {}).update(values)
-    of_family = create_model(f"{family.title()}Recipe", __base__=Recipe, model=(MODELS[family][0], ...))
+    data, decoding = OF_JOB[job]
+    fitting = create_model(
+        "FittingRecipe", __base__=Recipe, model=(MODELS[family][0], ...), data=(data, ...), decoding=(decoding, ...)
+    )
     try:
-        return of_family.model_validate({"family": family, "preset": preset, **merged})
+        return fitting.model_validate({"family": family, "preset": preset, **merged})
     except ValidationError as error:
-        raise ConfigError(" ".join(_problem(details, of_family) for details in error.errors())) from error
+        raise ConfigError(" ".join(_problem(details, fitting) for details in error.errors())) from error
 
 
 def read_recipe(path: Path) -> dict[str, Any]:

@@ -275,3 +275,14 @@ def test_a_right_to_left_sentence_starts_on_the_right(open_page: Opener) -> None
     left = page.locator(".word").evaluate_all("words => words.map(word => word.getBoundingClientRect().left)")
     assert left[0] > left[1]
     assert left[2] < left[3]
+
+
+def test_running_text_is_looked_into_without_a_source(open_page: Opener) -> None:
+    words = ["It", "was", "dark", END]
+    weights = torch.eye(4).expand(2, 4, 4)
+    maps = [AttentionMap(f"decoder.{i}.context", "target", "context", weights) for i in range(2)]
+    page = open_page(Explanation([], words, maps, "decoder.0.context", "It was dark"))
+    page.hover(".word[data-target-index='2']")
+    assert lit(page, "source") == {2: 1.0}
+    assert page.locator(".word[data-source-index] > span").all_text_contents() == ["<start>", "It", "was", "dark"]
+    assert torch.equal(matrix(page), torch.eye(4))

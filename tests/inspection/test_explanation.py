@@ -92,21 +92,41 @@ def test_explain_names_the_axes_and_reads_one_step_late() -> None:
     torch.testing.assert_close(maps["decoder.0.cross"].weights, torch.tensor([[[2 / 3, 1 / 3]] * 3] * 2))
 
 
+def test_a_decoder_that_stands_alone_looks_at_the_source_and_then_at_what_it_read() -> None:
+    captured = {"decoder.0.source": torch.eye(3)[None], "decoder.0.context": torch.eye(7)[None, :4]}
+    found = explain(captured, ["houses", END], [0, 0, 1], ["les", "maisons", END], [0, 1, 1, 2], "a title")
+    source, context = found.maps
+    assert (source.rows, source.columns) == ("source", "source")
+    assert (context.rows, context.columns) == ("target", "context")
+    assert found.labels("context") == ["houses", END, START, "les", "maisons"]
+    # Token by token it looked at: hou, ses, <end>, <start>, of which the middle two wrote maisons.
+    expected = torch.tensor([[[1.0, 0, 0, 0, 0], [0.5, 0.5, 0, 0, 0], [0, 0, 1.0, 0, 0]]])
+    torch.testing.assert_close(context.weights, expected)
+    assert found.summary == "decoder.0.context"
+
+
+def test_running_text_is_a_target_without_a_source() -> None:
+    found = explain({"decoder.0.context": torch.eye(3)[None]}, [], [], ["one", "two", END], [0, 1, 2], "a title")
+    assert found.labels("context") == [START, "one", "two"] and found.source == []
+    assert torch.equal(found.maps[0].weights, torch.eye(3)[None])
+
+
 @pytest.mark.parametrize(
     ("names", "shown"),
     [
+        (["decoder.0.context", "decoder.0.source", "decoder.1.context"], "decoder.0.context"),
         (["decoder.cross"], "decoder.cross"),
         (["encoder.0.self", "decoder.0.cross", "decoder.1.cross", "decoder.2.cross"], "decoder.1.cross"),
         (["decoder.0.cross", "decoder.0.self"], "decoder.0.cross"),
     ],
 )
 def test_the_cross_attention_before_the_last_is_shown_first(names: list[str], shown: str) -> None:
-    captured = {name: torch.ones(1, 1, 1) for name in names}
+    captured = {name: torch.ones(1, 1, 2 if name.endswith("context") else 1) for name in names}
     assert explain(captured, [END], [0], [END], [0], "").summary == shown
 
 
 def test_a_name_without_axes_is_refused() -> None:
-    with pytest.raises(ValueError, match="says neither `self` nor `cross`"):
+    with pytest.raises(ValueError, match="does not end in self, cross, source or context"):
         explain({"memory.0.look": torch.ones(1, 1, 1)}, [END], [0], [END], [0], "")
 
 
@@ -140,6 +160,7 @@ def test_json_holds_words_and_rounded_weights() -> None:
         "source": ["日本", END],
         "target": ["Ü"],
         "read": [START],
+        "context": ["日本", END, START],
         "maps": [{"name": "decoder.cross", "rows": "target", "columns": "source", "weights": [[[0.6667, 0.3333]]]}],
     }
 

@@ -9,14 +9,13 @@ import pytest
 from regard.text.readers import LONGEST
 
 
-def refused(done, *parts: str) -> str:
-    """Check that a command ended as a user's mistake does, and return its message."""
-    assert done.returncode == 2, done.stderr
+def assert_refused(done, *parts: str) -> None:
+    """Assert that a command ended as a user's mistake does: exit code 2 and one message, which has the given parts."""
+    assert (done.returncode, done.stdout) == (2, ""), done.stderr
     assert "Traceback" not in done.stderr
-    message = done.stderr.strip().splitlines()[-1]
+    assert sum(line.startswith("regard: ") for line in done.stderr.splitlines()) == 1, done.stderr
     for part in parts:
         assert part in done.stderr, done.stderr
-    return message
 
 
 @pytest.fixture
@@ -36,106 +35,108 @@ def train(regard, tmp_path):
 
 
 def test_a_missing_file(train):
-    refused(train(b"a\n", None), "t.de", "does not exist")
+    assert_refused(train(b"a\n", None), "t.de", "does not exist")
 
 
 def test_an_empty_file(train):
-    refused(train(b"a\n", b""), "t.de", "is empty")
+    assert_refused(train(b"a\n", b""), "t.de", "is empty")
 
 
 def test_line_counts_that_differ(train):
     source, target = b"one\ntwo words\nthree little words\n", b"eins\nzwei Worte\n"
-    refused(train(source, target), "has 3", "has 2", "Line ")
+    assert_refused(train(source, target), "has 3", "has 2", "Line ")
 
 
 def test_invalid_utf_8(train):
-    refused(train(b"ok\nM\xfcller\n", b"a\nb\n"), "s.en, line 2, byte 2", "0xFC")
+    assert_refused(train(b"ok\nM\xfcller\n", b"a\nb\n"), "s.en, line 2, byte 2", "0xFC")
 
 
 def test_nul_bytes(train):
-    refused(train(b"ok\na\0b\n", b"a\nb\n"), "s.en, line 2, byte 2", "NUL")
+    assert_refused(train(b"ok\na\0b\n", b"a\nb\n"), "s.en, line 2, byte 2", "NUL")
 
 
 def test_a_wrong_column_count(regard, tmp_path):
     (tmp_path / "x.tsv").write_text("a\tb\nc\td\te\n")
     done = regard("train", tmp_path / "x.tsv", "--to", tmp_path / "run")
-    refused(done, "x.tsv, line 2", "3 columns", "expected 2")
+    assert_refused(done, "x.tsv, line 2", "3 columns", "expected 2")
 
 
 def test_only_sentences_of_100_000_characters(train):
-    refused(train(b"x" * 100_000 + b"\n", b"y\n"), "no pair is left", "1 too long")
+    assert_refused(train(b"x" * 100_000 + b"\n", b"y\n"), "no pair is left", "1 too long")
 
 
 def test_a_sentence_of_100_000_characters_to_translate(regard, trained):
-    refused(regard("translate", trained, stdin="short\n" + "x" * 100_000), "line 2", "100,000", f"{LONGEST:,}")
+    assert_refused(regard("translate", trained, stdin="short\n" + "x" * 100_000), "line 2", "100,000", f"{LONGEST:,}")
 
 
 def test_an_unknown_recipe_key_names_its_path_and_the_nearest(train):
     done = train(b"a\nb\n", b"a\nb\n", "--set", "training.learnign_rate=1")
-    refused(done, "training.learnign_rate is not a setting", "Did you mean learning_rate?")
+    assert_refused(done, "training.learnign_rate is not a setting", "Did you mean learning_rate?")
 
 
 def test_an_unknown_section(train, tmp_path):
     (tmp_path / "r.toml").write_text("[trainig]\nsteps = 3\n")
-    refused(train(b"a\nb\n", b"a\nb\n", "--recipe", str(tmp_path / "r.toml")), "trainig", "Did you mean training?")
+    assert_refused(
+        train(b"a\nb\n", b"a\nb\n", "--recipe", str(tmp_path / "r.toml")), "trainig", "Did you mean training?"
+    )
 
 
 def test_a_recipe_that_is_no_toml(train, tmp_path):
     (tmp_path / "r.toml").write_text("steps =")
-    refused(train(b"a\nb\n", b"a\nb\n", "--recipe", str(tmp_path / "r.toml")), "r.toml is not a TOML file")
+    assert_refused(train(b"a\nb\n", b"a\nb\n", "--recipe", str(tmp_path / "r.toml")), "r.toml is not a TOML file")
 
 
 def test_a_value_out_of_range(train):
     done = train(b"a\nb\n", b"a\nb\n", "--set", "model.dropout_rate=1.5", "--set", "training.steps=-1")
-    refused(done, "model.dropout_rate is 1.5", "training.steps is -1")
+    assert_refused(done, "model.dropout_rate is 1.5", "training.steps is -1")
 
 
 def test_heads_that_do_not_divide_the_width(train):
-    refused(train(b"a\nb\n", b"a\nb\n", "--set", "model.n_heads=3"), "n_heads is 3", "must divide width (128)")
+    assert_refused(train(b"a\nb\n", b"a\nb\n", "--set", "model.n_heads=3"), "n_heads is 3", "must divide width (128)")
 
 
 def test_an_override_without_a_section(train):
-    refused(train(b"a\nb\n", b"a\nb\n", "--set", "steps=4"), "expected section.key=value")
+    assert_refused(train(b"a\nb\n", b"a\nb\n", "--set", "steps=4"), "expected section.key=value")
 
 
 def test_an_unknown_family(train):
-    refused(train(b"a\nb\n", b"a\nb\n", "--model", "transfomer"), "Did you mean transformer?")
+    assert_refused(train(b"a\nb\n", b"a\nb\n", "--model", "transfomer"), "Did you mean transformer?")
 
 
 def test_an_unknown_preset(train):
-    refused(train(b"a\nb\n", b"a\nb\n", "--preset", "tinny"), "Did you mean tiny?")
+    assert_refused(train(b"a\nb\n", b"a\nb\n", "--preset", "tinny"), "Did you mean tiny?")
 
 
 def test_a_single_pair(train):
-    refused(train(b"a\n", b"b\n"), "at least 2 are needed")
+    assert_refused(train(b"a\n", b"b\n"), "at least 2 are needed")
 
 
 def test_one_table_for_two_vocabularies(train):
-    refused(train(b"a\nb\n", b"a\nb\n", "--set", "tokenizer.joint=false"), "model.tied", "tokenizer.joint")
+    assert_refused(train(b"a\nb\n", b"a\nb\n", "--set", "tokenizer.joint=false"), "model.tied", "tokenizer.joint")
 
 
 def test_an_output_directory_that_is_something_else(regard, corpus, tmp_path):
     (tmp_path / "thesis.tex").write_text("precious")
-    refused(regard("train", *corpus, "--to", tmp_path), "is not a run of regard", "thesis.tex")
-    refused(regard("train", *corpus, "--to", tmp_path, "--fresh"), "is not a run of regard")
+    assert_refused(regard("train", *corpus, "--to", tmp_path), "is not a run of regard", "thesis.tex")
+    assert_refused(regard("train", *corpus, "--to", tmp_path, "--fresh"), "is not a run of regard")
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.tex"]
 
 
 def test_an_output_directory_that_is_a_file(regard, corpus, tmp_path):
     (tmp_path / "run").write_text("precious")
-    refused(regard("train", *corpus, "--to", tmp_path / "run"), "is a file")
+    assert_refused(regard("train", *corpus, "--to", tmp_path / "run"), "is a file")
     assert (tmp_path / "run").read_text() == "precious"
 
 
 def test_a_run_begun_with_other_settings_is_left_alone(regard, corpus, trained):
     before = {p: p.read_bytes() for p in trained.rglob("*") if p.is_file()}
     done = regard("train", *corpus, "--to", trained, "--model", "bahdanau", "--set", "model.width=32")
-    refused(done, "was begun with other settings", "model.width: 16 -> 32", "--fresh")
+    assert_refused(done, "was begun with other settings", "model.width: 16 -> 32", "--fresh")
     assert {p: p.read_bytes() for p in trained.rglob("*") if p.is_file()} == before
 
 
 def test_a_missing_run(regard, tmp_path):
-    refused(regard("translate", tmp_path / "nothing", stdin="a\n"), "nothing")
+    assert_refused(regard("translate", tmp_path / "nothing", stdin="a\n"), "nothing")
 
 
 @pytest.fixture
@@ -147,7 +148,7 @@ def copy(trained, tmp_path) -> Path:
 def test_weights_that_were_truncated(regard, copy):
     weights = copy / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-100])
-    refused(regard("translate", copy, stdin="a\n"), "model.safetensors", "cut short")
+    assert_refused(regard("translate", copy, stdin="a\n"), "model.safetensors", "cut short")
 
 
 def test_weights_changed_by_one_bit(regard, copy):
@@ -155,42 +156,42 @@ def test_weights_changed_by_one_bit(regard, copy):
     content = bytearray(weights.read_bytes())
     content[-1] ^= 1
     weights.write_bytes(content)
-    refused(regard("translate", copy, stdin="a\n"), "model.safetensors was changed", "sha256")
+    assert_refused(regard("translate", copy, stdin="a\n"), "model.safetensors was changed", "sha256")
 
 
 def test_a_bundle_of_another_version(regard, copy):
     manifest = json.loads((copy / "manifest.json").read_text())
     (copy / "manifest.json").write_text(json.dumps(manifest | {"format": 99}))
-    refused(regard("translate", copy, stdin="a\n"), "format 99", "format 1")
+    assert_refused(regard("translate", copy, stdin="a\n"), "format 99", "format 1")
 
 
 def test_a_beam_out_of_range(regard, trained):
-    refused(regard("translate", trained, "--beam", 0, stdin="a\n"), "between 1 and 100")
+    assert_refused(regard("translate", trained, "--beam", 0, stdin="a\n"), "between 1 and 100")
 
 
 def test_more_translations_than_the_beam_has(regard, trained):
-    refused(regard("translate", trained, "--beam", 2, "--n-best", 3, stdin="a\n"), "--n-best 3")
+    assert_refused(regard("translate", trained, "--beam", 2, "--n-best", 3, stdin="a\n"), "--n-best 3")
 
 
 def test_a_page_of_an_unknown_kind(regard, trained, tmp_path):
-    refused(regard("inspect", trained, "a", "--to", tmp_path / "x.pdf"), ".html, .json, .png, .svg")
+    assert_refused(regard("inspect", trained, "a", "--to", tmp_path / "x.pdf"), ".html, .json, .png, .svg")
 
 
 def test_a_page_in_a_directory_that_is_not_there(regard, trained, tmp_path):
-    refused(regard("inspect", trained, "a", "--to", tmp_path / "no" / "x.html"), "there is no directory")
+    assert_refused(regard("inspect", trained, "a", "--to", tmp_path / "no" / "x.html"), "there is no directory")
 
 
 def test_an_empty_sentence_to_inspect(regard, trained, tmp_path):
-    refused(regard("inspect", trained, " ", "--to", tmp_path / "x.html"), "is empty")
+    assert_refused(regard("inspect", trained, " ", "--to", tmp_path / "x.html"), "is empty")
 
 
 def test_a_hypothesis_without_a_reference(regard, corpus):
-    refused(regard("evaluate", "--hypothesis", corpus[1]), "go together")
+    assert_refused(regard("evaluate", "--hypothesis", corpus[1]), "go together")
 
 
 def test_hypotheses_and_references_of_different_counts(regard, corpus, tmp_path):
     (tmp_path / "h").write_text("a\n")
-    refused(regard("evaluate", "--hypothesis", tmp_path / "h", "--reference", corpus[1]), "1", "25")
+    assert_refused(regard("evaluate", "--hypothesis", tmp_path / "h", "--reference", corpus[1]), "1", "25")
 
 
 def test_a_gpu_that_is_not_there(regard, corpus, tmp_path):
@@ -198,8 +199,97 @@ def test_a_gpu_that_is_not_there(regard, corpus, tmp_path):
 
     if torch.cuda.is_available():
         pytest.skip("there is a GPU here")
-    refused(regard("train", *corpus, "--to", tmp_path / "r", "--device", "cuda"), "no GPU")
+    assert_refused(regard("train", *corpus, "--to", tmp_path / "r", "--device", "cuda"), "no GPU")
+
+
+def test_a_family_that_does_not_read_running_text(regard, book, tmp_path):
+    done = regard("train", book, "--to", tmp_path / "r", "--model", "transformer")
+    assert_refused(done, "transformer is trained on pairs", "--model gpt")
+
+
+def test_a_preset_of_another_family(train):
+    done = train(b"a\nb\n", b"a\nb\n", "--preset", "paper")
+    assert_refused(done, "preset paper is for bahdanau, not for transformer")
+
+
+def test_separate_vocabularies_where_one_is_shared(train):
+    done = train(b"a\nb\n", b"a\nb\n", "--model", "gpt", "--set", "tokenizer.joint=false")
+    assert_refused(done, "tokenizer.joint is false", "gpt", "Set tokenizer.joint=true")
+
+
+def test_a_text_shorter_than_one_window(regard, tmp_path):
+    (tmp_path / "x.txt").write_text("Too short to learn from.\n")
+    done = regard("train", tmp_path / "x.txt", "--to", tmp_path / "r")
+    assert_refused(done, "fewer than one window of 128", "model.context")
+    assert not (tmp_path / "r").exists()
+
+
+def test_a_text_validated_on_pairs(regard, book, corpus, tmp_path):
+    done = regard("train", book, "--to", tmp_path / "r", "--valid", corpus[0])
+    assert_refused(done, "--valid", "one .txt file")
+
+
+def test_settings_of_the_other_job(regard, book, corpus, tmp_path):
+    done = regard("train", book, "--to", tmp_path / "r", "--set", "data.max_tokens=3", "--set", "decoding.beam=2")
+    assert_refused(done, "data.max_tokens is not a setting", "decoding.beam is not a setting")
+    done = regard("train", *corpus, "--to", tmp_path / "r", "--set", "data.documents=line")
+    assert_refused(done, "data.documents is not a setting")
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--temperature", 0, "greater than 0. For the likeliest token, use --greedy"),
+        ("--temperature", -1, "greater than 0"),
+        ("--temperature", "nan", "finite"),
+        ("--top-p", 0, "greater than 0"),
+        ("--top-p", 1.5, "less than or equal to 1"),
+        ("--top-k", 0, "greater than or equal to 1"),
+        ("--min-p", -0.5, "greater than or equal to 0"),
+        ("--repetition-penalty", 0, "greater than 0"),
+        ("--max-tokens", 0, "greater than or equal to 1"),
+        ("--stop", "", "--stop is empty"),
+        ("--prompt", "", "The prompt is empty"),
+    ],
+)
+def test_options_of_generate_out_of_range(regard, written, option, value, message):
+    assert_refused(regard("generate", written, option, value), option if option != "--prompt" else "", message)
+
+
+def test_a_prompt_longer_than_the_context(regard, written):
+    done = regard("generate", written, "--prompt", "A saw the sea and said nothing more of it.")
+    assert_refused(done, "has 42 tokens", "context has 32", "never cut silently")
+
+
+def test_a_prompt_twice(regard, written, book):
+    assert_refused(regard("generate", written, book, "--prompt", "A"), "not both")
+
+
+def test_a_run_that_was_trained_for_the_other_job(regard, trained, written, book, corpus, tmp_path):
+    assert_refused(regard("translate", written, stdin="a\n"), "trained on running text", "`regard generate`")
+    assert_refused(regard("evaluate", written, *corpus), "trained on running text")
+    assert_refused(regard("generate", trained), "trained to translate", "`regard translate`")
+    assert_refused(regard("evaluate", trained, book), "trained to translate")
+    done = regard("inspect", written, "A saw", "--target", "x", "--to", tmp_path / "x.json")
+    assert_refused(done, "--target and --beam are for translations")
+
+
+def test_options_of_evaluate_that_do_not_fit_the_data(regard, trained, written, book, corpus):
+    assert_refused(regard("evaluate", written, book, "--beam", 3), "--beam and --language are for translations")
+    assert_refused(regard("evaluate", trained, *corpus, "--trained-on", book), "--trained-on is for running text")
+
+
+def test_a_text_to_inspect_that_is_empty_or_too_long(regard, written, tmp_path):
+    assert_refused(regard("inspect", written, "", "--to", tmp_path / "x.html"), "The text is empty")
+    done = regard("inspect", written, "A saw the sea and the sky and the sea.", "--to", tmp_path / "x.html")
+    assert_refused(done, "has 38 tokens", "context has 32")
+
+
+def test_a_demo_directory_that_is_a_file(regard, tmp_path):
+    (tmp_path / "demo").write_text("precious")
+    assert_refused(regard("demo", "--to", tmp_path / "demo"), "is a file")
 
 
 def test_an_unknown_option(regard):
-    refused(regard("train", "--nonsense"), "--nonsense")
+    done = regard("train", "--nonsense")
+    assert done.returncode == 2 and "--nonsense" in done.stderr and "Traceback" not in done.stderr

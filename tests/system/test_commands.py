@@ -1,13 +1,14 @@
 """The road from files of text to scores and pages, as a user walks it."""
 
 import json
+import math
 import signal
 import subprocess
 import sys
 import time
 
 import pytest
-from tests.conftest import TINY
+from tests.conftest import TINY, TINY_TEXT
 
 
 def test_one_line_in_is_one_line_out_also_for_empty_lines(regard, trained):
@@ -94,8 +95,87 @@ def test_the_version_is_printed(regard):
     assert regard("--version").stdout.startswith("regard 0.")
 
 
-def test_the_demo_runs_to_its_end(regard, tmp_path):
-    done = regard("demo", "--to", tmp_path / "demo", "--minutes", 0.02)
+def test_the_demo_runs_to_its_end_and_again_only_as_it_was_begun(regard, tmp_path):
+    command = ["demo", "--to", tmp_path / "demo", "--minutes"]
+    done = regard(*command, 0.03)
     assert done.returncode == 0, done.stderr
     assert "unseen sentences" in done.stdout and "regard train source.txt target.txt" in done.stdout
-    assert (tmp_path / "demo" / "attention.html").is_file()
+    assert "5-gram" in done.stdout and "xz" in done.stdout and "A text that goes on" in done.stdout
+    assert (tmp_path / "demo" / "translator" / "attention.html").is_file()
+    again = regard(*command, 0.04)
+    assert again.returncode == 2 and "training.minutes: 0.02" in again.stderr and "--fresh" in again.stderr
+    assert regard(*command, 0.04, "--fresh").returncode == 0
+
+
+def test_every_family_translates_by_the_same_commands(regard, corpus, tmp_path):
+    for family in ("rnn", "transformer", "gpt"):
+        run, page = tmp_path / family, tmp_path / f"{family}.json"
+        heads = [] if family == "rnn" else ["--set", "model.n_heads=2"]
+        done = regard("train", *corpus, "--to", run, "--model", family, *TINY, *heads)
+        assert done.returncode == 0, done.stderr
+        done = regard("translate", run, stdin="The book is red.\n")
+        assert done.returncode == 0 and done.stdout.count("\n") == 1
+        done = regard("inspect", run, "The book is red.", "--to", page)
+        if family == "rnn":
+            assert done.returncode == 2 and "rnn has no attention" in done.stderr
+        else:
+            assert done.returncode == 0, done.stderr
+            first = json.loads(page.read_text())["maps"][-1]
+            assert first["rows"] == "target" and first["columns"] == {"transformer": "source", "gpt": "context"}[family]
+
+
+def test_a_language_model_says_what_it_does_and_why(regard, book, tmp_path):
+    done = regard("train", book, "--to", tmp_path / "run", *TINY_TEXT)
+    assert done.returncode == 0 and done.stdout == "", done.stderr
+    for part in ("characters of running text", "validation data: the last", "model: gpt, preset tiny", "would be seen"):
+        assert part in done.stderr
+    for part in ("bits a byte", "A sample, going on from", "stands in the training text has", "regard generate"):
+        assert part in done.stderr
+
+
+def test_generate_repeats_with_its_seed_and_streams_the_same_text(regard, written):
+    command = ["generate", written, "--prompt", "A saw", "--max-tokens", 60, "--temperature", 1.5]
+    plain = regard(*command)
+    assert plain.returncode == 0 and len(plain.stdout) > 1, plain.stderr
+    assert regard(*command, "--stream").stdout == plain.stdout
+    assert regard(*command, "--seed", 1).stdout != plain.stdout
+    assert regard("generate", written).returncode == 0
+
+
+def test_generate_stops_before_a_stop_string_also_when_it_streams(regard, written):
+    command = ["generate", written, "--prompt", "A saw the sea", "--max-tokens", 80]
+    whole = regard(*command).stdout
+    stop = whole[10:14]
+    for stream in ([], ["--stream"]):
+        assert regard(*command, "--stop", stop, *stream).stdout == whole[: whole.index(stop)] + "\n"
+
+
+def test_a_file_is_a_prompt(regard, written, tmp_path):
+    (tmp_path / "prompt.txt").write_text("A saw\n")
+    one = regard("generate", written, tmp_path / "prompt.txt")
+    assert one.returncode == 0 and one.stdout == regard("generate", written, "--prompt", "A saw").stdout
+
+
+def test_evaluating_running_text_prints_the_floors_beside_the_model(regard, written, book):
+    done = regard("evaluate", written, book, "--json")
+    assert done.returncode == 0, done.stderr
+    scores = json.loads(done.stdout)
+    assert scores["n_characters"] == len(book.read_text(encoding="utf-8"))
+    assert scores["nats_per_token"] == pytest.approx(math.log(scores["perplexity"]))
+    assert len(scores["floors"]) == 2
+    table = regard("evaluate", written, book, "--trained-on", book).stdout
+    assert "5-gram" in table and "xz" in table and f"{scores['bits_per_byte']:.4f}" in table
+
+
+def test_inspecting_running_text_shows_what_each_word_looked_back_at(regard, written, tmp_path):
+    done = regard("inspect", written, "A saw the sea", "--to", tmp_path / "a.json")
+    assert done.returncode == 0, done.stderr
+    data = json.loads((tmp_path / "a.json").read_text())
+    assert data["source"] == [] and data["target"] == ["A", "saw", "the", "sea", "<end>"]
+    assert data["maps"][0]["columns"] == "context" and data["context"][0] == "<start>"
+
+
+def test_prove_is_green_on_the_own_weights_of_any_run(regard, trained, written):
+    for run in (trained, written):
+        done = regard("prove", run, "--json")
+        assert done.returncode == 0, done.stdout + done.stderr

@@ -4,8 +4,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from regard.errors import ConfigError
-from regard.text.batching import BatchStream
+from regard.errors import ConfigError, DataError
+from regard.text.batching import BatchStream, TextStream, scoring_windows
 
 LENGTHS = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40)), max_size=80)
 
@@ -61,6 +61,36 @@ def test_the_order_depends_on_seed_and_epoch_and_nothing_else():
     assert stream.order(0) != stream_of(lengths, seed=8).order(0)
 
 
+def order_step_by_step(lengths: list[tuple[int, int]], epoch: int, window: int) -> list[list[int]]:
+    """The order of `stream_of`, said again with loops."""
+    longer = [max(source, target) + 1 for source, target in lengths]
+    random = np.random.Philox(key=np.array([7, epoch], dtype=np.uint64))
+    draws = random.random_raw(len(lengths)).tolist()
+    shuffled = sorted(range(len(lengths)), key=lambda i: draws[i])
+
+    def rank(i: int) -> tuple[int, int]:
+        difference = lengths[i][0] - lengths[i][1]
+        return longer[i], difference if longer[i] % 2 == 0 else -difference
+
+    batches = []
+    for part in np.array_split(shuffled, max(1, round(sum(longer) / (window * 64)))):
+        batch: list[int] = []
+        for i in sorted(part.astype(int).tolist(), key=rank):
+            if batch and (len(batch) + 1) * max(longer[j] for j in [*batch, i]) > 64:
+                batches.append(batch)
+                batch = []
+            batch.append(i)
+        batches += [batch] if batch else []
+    draws = random.random_raw(len(batches)).tolist()
+    return [batches[i] for i in sorted(range(len(batches)), key=lambda i: draws[i])]
+
+
+@given(lengths=LENGTHS, epoch=st.integers(0, 3), window=st.integers(1, 3))
+@settings(deadline=None)
+def test_the_order_is_shuffled_sorted_by_length_in_windows_cut_and_shuffled_again(lengths, epoch, window):
+    assert stream_of(lengths, window=window).order(epoch) == order_step_by_step(lengths, epoch, window)
+
+
 def test_any_integer_is_a_seed():
     assert stream_of(caption_lengths(20), seed=-1).order(0) == stream_of(caption_lengths(20), seed=2**64 - 1).order(0)
 
@@ -105,3 +135,79 @@ def test_batches_of_no_tokens_are_refused():
 def test_a_stream_of_an_unequal_number_of_sources_and_targets_is_our_own_mistake():
     with pytest.raises(AssertionError, match="as many targets"):
         BatchStream([[4]], [], batch_tokens=8, seed=0)
+
+
+def documents_of(lengths: list[int]) -> list:
+    """Documents whose ids are all different."""
+    starts = np.cumsum([3, *lengths])
+    return [np.arange(a, a + n + 1, dtype=np.int32) + i for i, (a, n) in enumerate(zip(starts, lengths, strict=False))]
+
+
+def text_stream(lengths: list[int], **settings) -> TextStream:
+    return TextStream(documents_of(lengths), **{"context": 8, "batch_tokens": 24, "seed": 5} | settings)
+
+
+@given(lengths=st.lists(st.integers(1, 40), min_size=1).filter(lambda n: sum(n) >= 8), epoch=st.integers(0, 3))
+@settings(deadline=None)
+def test_every_token_but_the_first_of_a_document_is_written_once_an_epoch(lengths, epoch):
+    stream = text_stream(lengths)
+    batches = list(stream.batches_from(epoch))
+    written = sorted(i for batch in batches for i in batch.gold[batch.target_keep].tolist())
+    assert written == sorted(i for ids in stream.documents for i in ids[1:].tolist())
+    for batch in batches:
+        assert batch.target.numel() <= 24 and batch.target.shape[1] <= 8 and batch.source.shape[1] == 0
+        gold, read = batch.gold[batch.target_keep], batch.target[batch.target_keep]
+        assert torch.equal(gold, read + 1)  # so no window leaves its document
+
+
+def test_where_a_long_text_is_cut_moves_from_epoch_to_epoch():
+    stream = text_stream([100])
+    assert {stream.windows(epoch)[0][2] for epoch in range(40)} == set(range(1, 9))
+    assert stream.windows(3) == text_stream([100]).windows(3)
+
+
+def test_whole_windows_come_in_random_order_and_alike_again():
+    stream = text_stream([400])
+    firsts = [batch.target[:, 0].tolist() for batch in stream.batches_from(0)]
+    assert firsts == [batch.target[:, 0].tolist() for batch in text_stream([400]).batches_from(0)]
+    flat = [i for batch in firsts for i in batch]
+    assert flat != sorted(flat)
+    assert [batch.target[:, 0].tolist() for batch in stream.batches_from(0, 3)] == firsts[3:]
+    assert stream.batches_in(0) == len(firsts) and 0 <= stream.padding(0) < 0.1
+
+
+def test_documents_are_cut_each_at_a_place_of_its_own():
+    firsts = {n for _, start, n in text_stream([100] * 20).windows(0) if start == 0}
+    assert len(firsts) > 3
+
+
+def test_a_batch_has_as_many_whole_windows_as_fit_but_at_least_one():
+    assert max(len(batch.target) for batch in text_stream([400]).batches_from(0)) == 24 // 8
+    assert {len(batch.target) for batch in text_stream([400], batch_tokens=7).batches_from(0)} == {1}
+    with pytest.raises(ConfigError, match="batch_tokens is 0"):
+        text_stream([400], batch_tokens=0)
+
+
+def test_a_text_shorter_than_one_window_is_refused():
+    with pytest.raises(DataError, match=r"7 tokens to train on, fewer than one window of 8.*model.context to 7"):
+        text_stream([3, 4])
+
+
+@given(lengths=st.lists(st.integers(0, 40), max_size=5), context=st.integers(1, 12), data=st.data())
+@settings(deadline=None)
+def test_scoring_windows_score_every_token_once_with_what_is_before_it(lengths, context, data):
+    stride = data.draw(st.integers(1, context))
+    documents = documents_of(lengths)
+    scored = []
+    for ids, n in scoring_windows(documents, context, stride):
+        assert 1 <= n <= len(ids) - 1 <= context
+        scored += ids[len(ids) - n :]
+        starts_a_document = any(ids[0] == document[0] for document in documents)
+        assert starts_a_document or len(ids) - n > context - stride
+    assert scored == [i for document in documents for i in document[1:].tolist()]
+
+
+@pytest.mark.parametrize("stride", [0, 9])
+def test_windows_that_would_leave_tokens_out_are_our_own_mistake(stride):
+    with pytest.raises(AssertionError, match="leave tokens out"):
+        list(scoring_windows(documents_of([20]), 8, stride))

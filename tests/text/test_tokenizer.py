@@ -78,6 +78,20 @@ def test_offsets_leave_no_character_out(tokenizer, text):
 
 
 @each_kind
+@given(text=ANY_TEXT)
+@settings(deadline=None)
+def test_ids_stand_for_bytes_that_join_to_the_text_behind_one_space(tokenizer, text):
+    joined = b"".join(tokenizer.token_bytes(i) for i in tokenizer.encode(text)).decode()
+    assert joined.removeprefix(" ") == normalise(text)
+    assert tokenizer.token_bytes(EOS) == b""
+
+
+def test_a_kind_that_is_not_given_is_bpe():
+    given_kind = Tokenizer.train(ENGLISH, TokenizerConfig(kind="bpe"), 300)
+    assert Tokenizer.train(ENGLISH, TokenizerConfig(), 300).encode_many(GERMAN) == given_kind.encode_many(GERMAN)
+
+
+@each_kind
 def test_encoding_many_equals_encoding_one_by_one(tokenizer):
     texts = ["", *TRAPS, *GERMAN]
     assert tokenizer.encode_many(texts) == [tokenizer.encode(text) for text in texts]

@@ -27,12 +27,14 @@ class Device(StrEnum):
 
 RunArgument = Annotated[Path, typer.Argument(help="A run or a bundle directory.", show_default=False)]
 DataArgument = Annotated[
-    list[Path], typer.Argument(help="One .tsv, or two files: source and target.", show_default=False)
+    list[Path],
+    typer.Argument(help="Pairs: one .tsv, or two files, source and target. Text: one .txt.", show_default=False),
 ]
 DeviceOption = Annotated[Device, typer.Option(help="Where to compute.")]
 BeamOption = Annotated[
     int | None, typer.Option(help="Hypotheses kept side by side; 1 is greedy.", show_default="as trained: 5")
 ]
+FreshOption = Annotated[bool, typer.Option("--fresh", help="Start anew, and delete what the run holds.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
 
 
@@ -55,12 +57,13 @@ def regard(
 @app.command()
 def demo(
     to: Annotated[Path, typer.Option(help="Directory for the run and its page.")] = Path("regard-demo"),
-    minutes: Annotated[float, typer.Option(help="Minutes of training.", min=0.01)] = 3.0,
+    minutes: Annotated[float, typer.Option(help="Minutes of training, a third for the second act.", min=0.01)] = 4.5,
+    fresh: FreshOption = False,
 ) -> None:
-    """Train a small translator on an embedded corpus, translate, and show what it attended to."""
+    """Train a small translator and a small language model on embedded text, and show what they do and look at."""
     from regard.cli.demo import run_demo
 
-    run_demo(to, minutes)
+    run_demo(to, minutes, fresh)
 
 
 @app.command()
@@ -70,15 +73,21 @@ def train(
     valid: Annotated[
         list[Path] | None, typer.Option(help="Validation data; give it twice for two files. Else some is held out.")
     ] = None,
-    model: Annotated[str | None, typer.Option(help="bahdanau or transformer.", show_default="transformer")] = None,
-    preset: Annotated[str | None, typer.Option(help="tiny, small or base.", show_default="by corpus size")] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(help="rnn, bahdanau, transformer or gpt.", show_default="transformer; gpt for running text"),
+    ] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(help="tiny, small, base, or a paper's: paper, gpt2, ...", show_default="by corpus size"),
+    ] = None,
     recipe: Annotated[Path | None, typer.Option(help="A TOML file of settings.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="section.key=value, over the recipe.")] = None,
     seed: Annotated[int | None, typer.Option(help="The same as --set training.seed=N.")] = None,
     device: DeviceOption = Device.AUTO,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Start anew, and delete what the run holds.")] = False,
+    fresh: FreshOption = False,
 ) -> None:
-    """Train a translator on pairs of sentences."""
+    """Train a translator on pairs of sentences, or a language model on running text."""
     from regard.cli.train import Request, run_train
 
     run_train(Request(data, to, valid or [], model, preset, recipe, set_ or [], seed, device, fresh))
@@ -99,10 +108,53 @@ def translate(
 
 
 @app.command()
+def generate(
+    run: RunArgument,
+    file: Annotated[Path | None, typer.Argument(help="A file whose text is the prompt.", show_default=False)] = None,
+    prompt: Annotated[
+        str | None, typer.Option(help="The text to go on from.", show_default="the beginning of a document")
+    ] = None,
+    max_tokens: Annotated[int | None, typer.Option(help="The most tokens to write.", show_default="256")] = None,
+    temperature: Annotated[float | None, typer.Option(help="The higher, the wilder.", show_default="0.8")] = None,
+    top_k: Annotated[int | None, typer.Option(help="Choose among the K likeliest.", show_default="all")] = None,
+    top_p: Annotated[
+        float | None, typer.Option(help="Choose among the likeliest that have P together.", show_default="all")
+    ] = None,
+    min_p: Annotated[
+        float | None, typer.Option(help="Leave out what has less than P times the likeliest.", show_default="none")
+    ] = None,
+    repetition_penalty: Annotated[
+        float | None, typer.Option(help="Above 1, what was written is less likely to return.", show_default="1")
+    ] = None,
+    greedy: Annotated[bool, typer.Option("--greedy", help="Always take the likeliest.")] = False,
+    stop: Annotated[list[str] | None, typer.Option(help="Stop before this text; may be given again.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Another seed, another text.", show_default="0")] = None,
+    stream: Annotated[bool, typer.Option("--stream", help="Print as it is written.")] = False,
+    device: DeviceOption = Device.AUTO,
+) -> None:
+    """Continue a text with a language model. The prompt itself is not printed."""
+    from regard.cli.generate import run_generate
+
+    options = {
+        "max_tokens": max_tokens,
+        "temperature": temperature,
+        "top_k": top_k,
+        "top_p": top_p,
+        "min_p": min_p,
+        "repetition_penalty": repetition_penalty,
+        "greedy": greedy or None,
+        "seed": seed,
+    }
+    run_generate(run, file, prompt, options, stop or [], stream, device)
+
+
+@app.command()
 def evaluate(
     data: Annotated[
         list[Path] | None,
-        typer.Argument(help="RUN, then one .tsv or two files: source and references.", metavar="[RUN DATA...]"),
+        typer.Argument(
+            help="RUN, then one .tsv, or two files: source and references, or one .txt.", metavar="[RUN DATA...]"
+        ),
     ] = None,
     hypothesis: Annotated[Path | None, typer.Option(help="Score this file, without a model.")] = None,
     reference: Annotated[Path | None, typer.Option(help="References of --hypothesis.")] = None,
@@ -110,16 +162,19 @@ def evaluate(
         str | None, typer.Option(help="Target language, for the literature's tokenisation.", show_default="the run's")
     ] = None,
     beam: BeamOption = None,
+    trained_on: Annotated[
+        Path | None, typer.Option(help="The training text, which the floors of a language model then know.")
+    ] = None,
     device: DeviceOption = Device.AUTO,
     json: JsonOption = False,
 ) -> None:
-    """Score translations of a test set: BLEU in two forms and chrF, each with sacreBLEU's signature."""
+    """Score a run: translations by BLEU in two forms and chrF, running text by its cost beside two floors."""
     from regard.cli.evaluate import evaluate_files, evaluate_run
 
     if hypothesis is not None or reference is not None:
         evaluate_files(data or [], hypothesis, reference, language, json)
     else:
-        evaluate_run(data or [], language, beam, device, json)
+        evaluate_run(data or [], language, beam, trained_on, device, json)
 
 
 @app.command()
@@ -135,3 +190,17 @@ def inspect(
     from regard.cli.inspect import run_inspect
 
     run_inspect(run, text, to, target, beam, device)
+
+
+@app.command()
+def prove(
+    run: Annotated[
+        Path | None, typer.Argument(help="A run or a bundle directory.", show_default="small random models")
+    ] = None,
+    device: DeviceOption = Device.AUTO,
+    json: JsonOption = False,
+) -> None:
+    """Prove on this machine that every fast path equals its definition, outputs and gradients."""
+    from regard.cli.prove import run_prove
+
+    run_prove(run, device, json)

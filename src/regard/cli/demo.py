@@ -1,20 +1,32 @@
-"""`regard demo`: the whole road on an embedded corpus, in minutes and without a download."""
+"""`regard demo`: the whole road on embedded text, in minutes and without a download."""
 
+import sys
 from pathlib import Path
 
 from regard.cli import say
 from regard.cli.inspect import write
-from regard.cli.train import train_translator
+from regard.cli.train import train_job
+from regard.cli.train_pairs import PairsJob
+from regard.cli.train_text import TextJob
+from regard.decoding.sampling import SamplingConfig
+from regard.errors import RunError
+from regard.evaluation.language import language_scores
+from regard.evaluation.memorisation import longest_copied_span
 from regard.evaluation.translation import score_translations
 from regard.inspection.page import render_page
-from regard.pipeline import Translator
-from regard.presets import DEMO
-from regard.recipe import Recipe, make_recipe
-from regard.runtime import prepare_runtime
+from regard.pipeline import TextGenerator, Translator
+from regard.presets import PRESETS
+from regard.recipe import Recipe, Settings, make_recipe
+from regard.runtime import Runtime, prepare_runtime
 from regard.samples.corpus import DemoCorpus, demo_corpus
+from regard.samples.topics import python_topics
+from regard.text.documents import split_by_order
 from regard.training.run import RunFolder
 
-FAMILY = "bahdanau"
+TRANSLATING = 2 / 3
+"""The share of the time that the first act gets."""
+
+PROMPT = 'The "with" statement'
 
 NEXT = """
 Now with text of your own. One line of source.txt is the translation of the same line of target.txt:
@@ -22,34 +34,74 @@ Now with text of your own. One line of source.txt is the translation of the same
   regard train source.txt target.txt --to runs/mine
   regard translate runs/mine new.txt > translated.txt
   regard inspect runs/mine "A sentence of yours." --to attention.html
+
+Or running text, of any kind:
+
+  regard train book.txt --to runs/book
+  regard generate runs/book --prompt "It was"
 """
 
 
-def run_demo(to: Path, minutes: float) -> None:
-    """Train on phrases and sentences, score unseen ones, translate a handful, and write the page of one."""
-    run = RunFolder(to)
-    run.check()
+def run_demo(to: Path, minutes: float, fresh: bool) -> None:
+    """Train a translator and a language model, and show what they do with what they never saw."""
+    translator, writer = RunFolder(to / "translator"), RunFolder(to / "topics")
+    if to.is_file():
+        raise RunError(f"{to} is a file; --to needs a directory. Choose another name.")
+    for run in (translator, writer):
+        run.check()
     runtime = prepare_runtime()
+    translating = round(minutes * TRANSLATING, 3)
+    translate_phrases(translator, translating, runtime, fresh)
+    continue_topics(writer, minutes - translating, runtime, fresh)
+    print(NEXT.rstrip())
+
+
+def translate_phrases(run: RunFolder, minutes: float, runtime: Runtime, fresh: bool) -> None:
+    """First act: train on phrases and sentences, score unseen ones, translate a handful, and write the page of one."""
     corpus = demo_corpus()
     say(
         f"English to German, made on the spot from CLDR data and grammar: {len(corpus.train):,} pairs to train on, "
         f"{len(corpus.test):,} unseen ones to test on.\n"
-        f"Training the RNN with attention for {minutes:g} minutes ({runtime})."
+        f"Training the RNN with attention for {minutes:.3g} minutes ({runtime})."
     )
-    train_translator(run, demo_recipe(minutes), corpus.train, corpus.valid, runtime, fresh=False)
+    languages: Settings = {"data": {"source_language": "en", "target_language": "de"}}
+    recipe = demo_recipe("pairs", "bahdanau", minutes, languages)
+    train_job(run, recipe, PairsJob(corpus.train, corpus.valid), runtime, fresh)
     translator = Translator.load(run.path, runtime.device)
     print_scores(translator, corpus)
     print_showcase(translator, corpus)
     page = run.path / "attention.html"
     write(page, render_page(translator.explain(corpus.showcase[0][0])))
-    print(f"\nWhat each word looked at while it was written: {page.resolve()}\nOpen it in a browser.")
-    print(NEXT.rstrip())
+    print(f"\nWhat each word looked at while it was written: {page.resolve()}\nOpen it in a browser.", flush=True)
 
 
-def demo_recipe(minutes: float) -> Recipe:
-    """Return the recipe of the demo."""
-    languages = {"data": {"source_language": "en", "target_language": "de"}}
-    return make_recipe(FAMILY, "demo", [DEMO, languages, {"training": {"minutes": minutes}}])
+def continue_topics(run: RunFolder, minutes: float, runtime: Runtime, fresh: bool) -> None:
+    """Second act: train a language model on the topics of Python's help, and let it go on with an unseen one."""
+    train, valid = split_by_order(python_topics(), 0.1)
+    say(
+        f"\nThe topics of Python's own help: {sum(map(len, train)):,} characters to train on, the last "
+        f"{sum(map(len, valid)):,} to validate on.\n"
+        f"Training a GPT-like language model for {minutes:.3g} minutes ({runtime})."
+    )
+    train_job(run, demo_recipe("text", "gpt", minutes, {}), TextJob(train, valid), runtime, fresh)
+    generator = TextGenerator.load(run.path, runtime.device)
+    nats, n_tokens = generator.nll(valid)
+    scores = language_scores(nats, n_tokens, "".join(valid), "".join(train))
+    print(f"\nOn {scores.n_characters:,} unseen characters of Python's help, bits a byte (less is better):")
+    print(f"  {'this model':<40} {scores.bits_per_byte:.3f}")
+    for floor in scores.floors:
+        print(f"  {floor.name:<40} {floor.bits_per_byte:.3f}")
+    print(f"\nA text that goes on from {PROMPT!r}:\n")
+    sample = "".join(generator.generate(PROMPT, SamplingConfig(max_tokens=400, temperature=0.7)))
+    print("\n".join(f"  {line}" for line in (PROMPT + sample).split("\n")))
+    copied = longest_copied_span(sample, "\n".join(train))
+    print(f"\nThe longest piece of it that stands in the training text has {len(copied)} characters: {copied!r}")
+    sys.stdout.flush()
+
+
+def demo_recipe(job: str, family: str, minutes: float, more: Settings) -> Recipe:
+    """Return the recipe of one act."""
+    return make_recipe(job, family, "demo", [PRESETS[job]["demo"][family], more, {"training": {"minutes": minutes}}])
 
 
 def print_scores(translator: Translator, corpus: DemoCorpus) -> None:

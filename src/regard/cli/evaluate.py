@@ -9,18 +9,68 @@ from rich.table import Table
 
 from regard.cli.translate import load_translator
 from regard.errors import ConfigError
+from regard.evaluation.language import LanguageScores, language_scores
 from regard.evaluation.translation import TranslationScores, score_translations
+from regard.pipeline import TextGenerator
+from regard.runtime import prepare_runtime
+from regard.text.documents import read_text
 from regard.text.readers import read_lines, read_pairs
 
 
-def evaluate_run(arguments: Sequence[Path], language: str | None, beam: int | None, device: str, json: bool) -> None:
-    """Translate the source side of the data with a run and score it against the target side."""
+def evaluate_run(
+    arguments: Sequence[Path],
+    language: str | None,
+    beam: int | None,
+    trained_on: Path | None,
+    device: str,
+    json: bool,
+) -> None:
+    """Score a run on pairs, or on the running text of one .txt."""
     if len(arguments) < 2:
         raise ConfigError(
             "evaluate needs a RUN and data: regard evaluate RUN SOURCE REFERENCE, or RUN pairs.tsv, "
-            "or --hypothesis FILE --reference FILE."
+            "or RUN text.txt for a language model, or --hypothesis FILE --reference FILE."
         )
     run, *data = arguments
+    if len(data) == 1 and data[0].suffix.lower() == ".txt":
+        if beam is not None or language is not None:
+            raise ConfigError(f"--beam and --language are for translations, and {data[0]} is running text.")
+        evaluate_text(run, data[0], trained_on, device, json)
+    elif trained_on is not None:
+        raise ConfigError("--trained-on is for running text: regard evaluate RUN text.txt --trained-on book.txt.")
+    else:
+        evaluate_pairs(run, data, language, beam, device, json)
+
+
+def evaluate_text(run: Path, path: Path, trained_on: Path | None, device: str, json: bool) -> None:
+    """Print what a text costs a language model, beside what it costs without one."""
+    generator = TextGenerator.load(run, prepare_runtime(device).device)
+    documents = read_text(path, generator.bundle.card["data"]["kind"])
+    known = "".join(read_text(trained_on, "file")) if trained_on else None
+    nats, n_tokens = generator.nll(documents)
+    scores = language_scores(nats, n_tokens, "".join(documents), known)
+    print(json_format.dumps(scores.as_dict(), ensure_ascii=False)) if json else show_language(scores, str(path))
+
+
+def show_language(scores: LanguageScores, what: str) -> None:
+    """Print a table of the model's cost beside its floors."""
+    table = Table(
+        title=f"{what}: {scores.n_characters:,} characters, {scores.n_bytes:,} bytes, {scores.n_tokens:,} tokens",
+        title_justify="left",
+    )
+    for column in ("", "bits a byte", "nats a character", "nats a token", "perplexity"):
+        table.add_column(column, justify="right" if column else "left")
+    rates = f"{scores.bits_per_byte:.4f}", f"{scores.nats_per_character:.4f}"
+    table.add_row("this model", *rates, f"{scores.nats_per_token:.4f}", f"{scores.perplexity:.3f}")
+    for floor in scores.floors:
+        table.add_row(f"{floor.name}, {floor.how}", f"{floor.bits_per_byte:.4f}", f"{floor.nats_per_character:.4f}")
+    Console().print(table)
+
+
+def evaluate_pairs(
+    run: Path, data: Sequence[Path], language: str | None, beam: int | None, device: str, json: bool
+) -> None:
+    """Translate the source side of the data with a run and score it against the target side."""
     pairs = read_pairs(data)
     translator = load_translator(run, beam, device)
     language = language or translator.bundle.card.get("languages", [None, None])[1]

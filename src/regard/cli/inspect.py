@@ -3,12 +3,15 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from regard.bundle import load_bundle, run_bundle
 from regard.cli import say
 from regard.cli.translate import load_translator
 from regard.errors import ConfigError, RunError
 from regard.inspection.explanation import Explanation, to_json
 from regard.inspection.page import render_page
 from regard.inspection.plots import draw
+from regard.pipeline import TextGenerator
+from regard.runtime import prepare_runtime
 
 WRITERS: dict[str, Callable[[Explanation, Path], None]] = {
     ".html": lambda explanation, path: write(path, render_page(explanation)),
@@ -25,10 +28,19 @@ def run_inspect(run: Path, text: str, to: Path, target: str | None, beam: int | 
         raise ConfigError(f"--to {to}: the name must end in {', '.join(WRITERS)}.")
     if not to.parent.is_dir():
         raise RunError(f"--to {to}: there is no directory {to.parent}. Make it first.")
-    explanation = load_translator(run, beam, device).explain(text, target)
+    explanation = explain(run, text, target, beam, device)
     writer(explanation, to)
     print(explanation.title)
     say(f"Attention written to {to}")
+
+
+def explain(run: Path, text: str, target: str | None, beam: int | None, device: str) -> Explanation:
+    """Return the explanation of a translation, or of running text if the run was trained on that."""
+    if load_bundle(run_bundle(run)).card.get("job") != "text":
+        return load_translator(run, beam, device).explain(text, target)
+    if target is not None or beam is not None:
+        raise ConfigError(f"--target and --beam are for translations, and {run} was trained on running text.")
+    return TextGenerator.load(run, prepare_runtime(device).device).explain(text)
 
 
 def write(path: Path, content: str) -> None:

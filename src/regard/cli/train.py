@@ -1,34 +1,28 @@
-"""`regard train`: read, cut into pieces, train. Says what it found and why it chose what it chose."""
+"""`regard train`: one road for every family and both jobs. Says what it found and why it chose what it chose.
+
+What differs between pairs and running text stands in `train_pairs` and `train_text`, behind `Corpus` and `Job`.
+"""
 
 import tomllib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Protocol
 
 import torch
-from torch import nn
 
 from regard.bundle import Bundle
 from regard.cli import say
-from regard.decoding.search import DecodingConfig
 from regard.errors import ConfigError
-from regard.evaluation.translation import score_translations
 from regard.models import MODELS
-from regard.pipeline import Translator
 from regard.presets import PRESETS, choose_preset
 from regard.recipe import Recipe, differences, make_recipe, read_overrides, read_recipe, unknown
 from regard.runtime import Runtime, prepare_runtime
-from regard.text.corpus import SentencePairs, encode_pairs, fingerprint, hold_out
-from regard.text.readers import read_pairs
-from regard.text.tokenizer import train_tokenizers
+from regard.text.tokenizer import Tokenizer
 from regard.training.log import Log, make_display
-from regard.training.loop import Trainer, mean_nll
+from regard.training.loop import Stream, Trainer, Validate
 from regard.training.progress import Progress
 from regard.training.run import RunFolder
-
-VALIDATION_DECODES = 500
-"""Validation sentences that are decoded for BLEU; the loss is taken over all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,80 +41,113 @@ class Request:
     fresh: bool
 
 
+class Job(Protocol):
+    """A corpus that is ready to be trained on."""
+
+    def card(self, recipe: Recipe) -> dict[str, Any]:
+        """Return what a bundle's card says of the data; "data" identifies it."""
+        ...
+
+    def tokenizers(self, recipe: Recipe) -> tuple[Tokenizer, Tokenizer, str]:
+        """Return new tokenizers for both sides, and a sentence about them."""
+        ...
+
+    def stream(self, bundle: Bundle, recipe: Recipe) -> tuple[Stream, str]:
+        """Return the batches to train on, and a sentence about them."""
+        ...
+
+    def validation(self, bundle: Bundle, recipe: Recipe, runtime: Runtime) -> Validate:
+        """Return what measures the model while it is trained."""
+        ...
+
+    def closing(self, run: RunFolder, progress: Progress, runtime: Runtime) -> str:
+        """Return what to say when the training is done."""
+        ...
+
+
+class Corpus(Protocol):
+    """What was read, before the settings are known."""
+
+    job: ClassVar[str]
+    default_family: ClassVar[str]
+
+    @property
+    def size(self) -> int:
+        """Return the number of pairs, or of characters."""
+        ...
+
+    def split(self, recipe: Recipe) -> Job:
+        """Return the corpus with validation data set apart."""
+        ...
+
+
 def run_train(request: Request) -> None:
-    """Train a translator, or go on with a run that was begun with the same settings and data."""
+    """Train a model, or go on with a run that was begun with the same settings and data."""
     run = RunFolder(request.to)
     run.check()
-    pairs = read(request.data, "training data")
-    if request.valid:
-        train, valid = pairs, read(request.valid, "validation data")
-    recipe, reason = resolve(request, len(pairs))
-    if not request.valid:
-        train, valid = hold_out(pairs, recipe.data.validation_pairs, recipe.training.seed)
-        say(f"validation data: {len(valid):,} pairs held out at random; give your own with --valid")
+    corpus = read_corpus(request.data, request.valid)
+    recipe, reason = resolve(request, corpus)
+    job = corpus.split(recipe)
     say(f"model: {recipe.family}, {reason}")
     runtime = prepare_runtime(request.device)
     say(f"device: {runtime}")
-    progress = train_translator(run, recipe, train, valid, runtime, request.fresh)
-    say(
-        f"Done: {progress.step:,} steps in {progress.seconds / 60:.1f} minutes, best BLEU on validation "
-        f"{progress.best_score:.2f} at step {progress.best_step:,}.\n"
-        f"Next: regard translate {run.path} FILE  or  regard inspect {run.path} 'A sentence.' --to page.html"
-    )
+    progress = train_job(run, recipe, job, runtime, request.fresh)
+    say(f"Done: {progress.step:,} steps in {progress.seconds / 60:.1f} minutes, {job.closing(run, progress, runtime)}")
 
 
-def read(paths: Sequence[Path], what: str) -> list[tuple[str, str]]:
-    """Return the pairs of the files, and say what became of them."""
-    pairs = read_pairs(paths)
-    say(f"{what}: {pairs.report.summary()}")
-    return list(zip(pairs.source, pairs.target, strict=True))
+def read_corpus(data: Sequence[Path], valid: Sequence[Path]) -> Corpus:
+    """Return the corpus that the files hold: running text in one .txt, pairs in anything else."""
+    if len(data) == 1 and data[0].suffix.lower() == ".txt":
+        from regard.cli.train_text import TextCorpus
+
+        return TextCorpus.read(data[0], valid)
+    from regard.cli.train_pairs import PairsCorpus
+
+    return PairsCorpus.read(data, valid)
 
 
-def resolve(request: Request, n_pairs: int) -> tuple[Recipe, str]:
+def resolve(request: Request, corpus: Corpus) -> tuple[Recipe, str]:
     """Return the recipe for a corpus, and why its preset was chosen."""
     file = read_recipe(request.recipe) if request.recipe else {}
     overrides = read_overrides(request.overrides)
     if request.seed is not None:
         overrides.setdefault("training", {})["seed"] = request.seed
-    family = request.model or file.get("family", "transformer")
+    family = request.model or file.get("family", corpus.default_family)
     if family not in MODELS:
         raise ConfigError(f"model: {unknown(family, list(MODELS))}")
+    if corpus.job not in MODELS[family][1].jobs:
+        fitting = [name for name, (_, model) in MODELS.items() if corpus.job in model.jobs]
+        raise ConfigError(
+            f"{family} is trained on pairs of sentences, and one .txt is running text. Use --model {fitting[0]}, or "
+            "give pairs: one .tsv, or two files."
+        )
     preset = request.preset or file.get("preset")
     reason = f"preset {preset}, as asked for"
     if preset is None:
-        preset, reason = choose_preset(n_pairs)
-    if preset not in PRESETS:
-        raise ConfigError(f"preset: {unknown(preset, list(PRESETS))}")
+        preset, reason = choose_preset(corpus.job, corpus.size)
+    if preset not in PRESETS[corpus.job]:
+        raise ConfigError(f"preset: {unknown(preset, list(PRESETS[corpus.job]))}")
+    if family not in (families := PRESETS[corpus.job][preset]):
+        raise ConfigError(f"preset {preset} is for {' and '.join(families)}, not for {family}. Choose another preset.")
     sections = {name: value for name, value in file.items() if isinstance(value, dict)}
-    return make_recipe(family, preset, [PRESETS[preset][family], sections, overrides]), reason
+    return make_recipe(corpus.job, family, preset, [families[family], sections, overrides]), reason
 
 
-def train_translator(
-    run: RunFolder, recipe: Recipe, train: SentencePairs, valid: SentencePairs, runtime: Runtime, fresh: bool
-) -> Progress:
-    """Train on pairs into a run directory, from its newest checkpoint if it has one, and return how far it came."""
-    card = {
-        "data": {"fingerprint": fingerprint(train), "pairs": len(train)},
-        "languages": [recipe.data.source_language, recipe.data.target_language],
-        "decoding": recipe.decoding.model_dump(),
-    }
+def train_job(run: RunFolder, recipe: Recipe, job: Job, runtime: Runtime, fresh: bool) -> Progress:
+    """Train into a run directory, from its newest checkpoint if it has one, and return how far it came."""
+    card = job.card(recipe)
     checkpoint = None if fresh else run.newest(lambda message: say(f"warning: {message}"))
     if not fresh:
         refuse_changes(run, recipe, checkpoint[1].card if checkpoint else None, card)
-    bundle = checkpoint[1] if checkpoint else new_bundle(recipe, train, card)
-    source, target = bundle.source_tokenizer, bundle.target_tokenizer
-    encoded = encode_pairs(train, source, target, recipe.data.max_tokens)
+    bundle = checkpoint[1] if checkpoint else new_bundle(recipe, job, card)
+    stream, description = job.stream(bundle, recipe)
     run.claim(fresh, recipe.to_toml())
     bundle.model.to(runtime.device)
     n_parameters = sum(p.numel() for p in bundle.model.parameters())
-    stream = encoded.stream(recipe.training.batch_tokens, recipe.training.seed)
-    say(
-        f"model: {n_parameters:,} parameters; {stream.batches_in(0):,} batches an epoch, "
-        f"{stream.padding(0):.1%} padding, {encoded.n_dropped:,} pairs over {recipe.data.max_tokens} tokens left out"
-    )
+    say(f"model: {n_parameters:,} parameters; {description}")
     log = Log(run.log, make_display())
     try:
-        validate = make_validation(bundle, recipe, valid, runtime)
+        validate = job.validation(bundle, recipe, runtime)
         return Trainer(bundle, stream, recipe.training, run, validate, log, runtime.device).train(
             checkpoint[0] if checkpoint else None
         )
@@ -128,19 +155,19 @@ def train_translator(
         log.close()
 
 
-def new_bundle(recipe: Recipe, train: SentencePairs, card: dict[str, Any]) -> Bundle:
-    """Return an untrained model and tokenizers trained on the pairs."""
-    sides = [s for s, _ in train], [t for _, t in train]
-    source, target, reason = train_tokenizers(*sides, recipe.tokenizer)
+def new_bundle(recipe: Recipe, job: Job, card: dict[str, Any]) -> Bundle:
+    """Return an untrained model and new tokenizers."""
+    source, target, reason = job.tokenizers(recipe)
     say(f"tokenizer: {reason}")
-    if getattr(recipe.model, "tied", None) == "all" and source is not target:
+    model: Any = recipe.model
+    if model.one_vocabulary and source is not target:
         raise ConfigError(
-            "model.tied is 'all', which shares one table between both languages, but tokenizer.joint is false. "
-            "Set model.tied=target, or tokenizer.joint=true."
+            f"tokenizer.joint is false, and {recipe.family} with these settings has one vocabulary for both languages. "
+            "Set tokenizer.joint=true, or model.tied=target where the family has that."
         )
     torch.manual_seed(recipe.training.seed)
-    model = MODELS[recipe.family][1](recipe.model, source.vocabulary, target.vocabulary)
-    return Bundle(model, recipe.family, source, target, card)
+    built = MODELS[recipe.family][1](model, source.vocabulary, target.vocabulary)
+    return Bundle(built, recipe.family, source, target, card)
 
 
 def refuse_changes(run: RunFolder, recipe: Recipe, old_card: dict[str, Any] | None, card: dict[str, Any]) -> None:
@@ -155,22 +182,3 @@ def refuse_changes(run: RunFolder, recipe: Recipe, old_card: dict[str, Any] | No
             f"{run.path} was begun with other settings: {'; '.join(changed)}. "
             "Give the same settings to go on, another directory, or --fresh to start anew there."
         )
-
-
-def make_validation(
-    bundle: Bundle, recipe: Recipe, valid: SentencePairs, runtime: Runtime
-) -> Callable[[nn.Module], dict[str, float]]:
-    """Return a function from the model to its loss on the validation pairs and the BLEU of its greedy translations."""
-    source, target = bundle.source_tokenizer, bundle.target_tokenizer
-    encoded = encode_pairs(valid, source, target, recipe.data.max_tokens)
-    decoded = valid[:VALIDATION_DECODES]
-    greedy = DecodingConfig(**{**recipe.decoding.model_dump(), "beam": 1})
-
-    def validate(model: nn.Module) -> dict[str, float]:
-        batches = encoded.stream(recipe.training.batch_tokens, seed=0).batches_from(0)
-        nll = mean_nll(model, batches, runtime.device)
-        translations = Translator(bundle, runtime.device, greedy).translate([s for s, _ in decoded])
-        scores = score_translations([t.text for t in translations], [t for _, t in decoded])
-        return {"nll": nll, "bleu": scores.bleu.value, "chrf": scores.chrf.value, "score": scores.bleu.value}
-
-    return validate

@@ -12,7 +12,7 @@ from torch import Tensor
 START, END = "<start>", "<end>"
 """Labels of the two marks that are no words: what the decoder reads first, what it writes last."""
 
-Axis = Literal["source", "target", "read"]
+Axis = Literal["source", "target", "read", "context"]
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,8 @@ class AttentionMap:
     """The weights of one attention, by words: (H, rows, columns); each row sums to one.
 
     A row on the axis "target" is labelled by the word written at that step. A decoder that attends to itself looks at
-    the words it has read, which are START and the target one step late: that axis is called "read".
+    the words it has read, which are START and the target one step late: that axis is called "read". A model that is
+    decoder only looks at the source and then at what it has read, in one sequence: "context".
     """
 
     name: str
@@ -33,8 +34,8 @@ class AttentionMap:
 class Explanation:
     """A source sentence, a target sentence, and how one was attended to while the other was written.
 
-    summary: name of the map to show first. title: one line that says what this is. Raises ValueError if the maps do
-    not fit the words.
+    Running text is a target without a source. summary: name of the map to show first. title: one line that says what
+    this is. Raises ValueError if the maps do not fit the words.
     """
 
     source: list[str]
@@ -59,7 +60,8 @@ class Explanation:
 
     def labels(self, axis: Axis) -> list[str]:
         """Return the words along an axis."""
-        return {"source": self.source, "target": self.target, "read": [START, *self.target[:-1]]}[axis]
+        read = [START, *self.target[:-1]]
+        return {"source": self.source, "target": self.target, "read": read, "context": [*self.source, *read]}[axis]
 
     def shown_first(self) -> AttentionMap:
         """Return the map that the summary names."""
@@ -94,7 +96,9 @@ def explain(
     source, target: the words, each side with END as its last. source_words, target_words: the word of each token,
     end mark included; those of the target are the tokens written, which is what labels a row.
     """
-    words = {"source": source_words, "target": target_words, "read": [0, *(word + 1 for word in target_words[:-1])]}
+    read = [0, *(word + 1 for word in target_words[:-1])]
+    context = [*source_words, *(len(source) + word for word in read)]
+    words = {"source": source_words, "target": target_words, "read": read, "context": context}
     maps = []
     for name, weights in captured.items():
         rows, columns = _axes(name)
@@ -110,6 +114,7 @@ def as_data(explanation: Explanation) -> dict[str, Any]:
         "source": explanation.source,
         "target": explanation.target,
         "read": explanation.labels("read"),
+        "context": explanation.labels("context"),
         "maps": [
             {"name": item.name, "rows": item.rows, "columns": item.columns, "weights": _rounded(item.weights)}
             for item in explanation.maps
@@ -136,18 +141,20 @@ def _axes(name: str) -> tuple[Literal["source", "target"], Axis]:
     stack, kind = name.partition(".")[0], name.rpartition(".")[2]
     if kind == "cross":
         return "target", "source"
-    if kind == "self" and stack == "encoder":
+    if kind == "source" or (kind == "self" and stack == "encoder"):
         return "source", "source"
     if kind == "self" and stack == "decoder":
         return "target", "read"
-    raise ValueError(f"{name} is recorded under a name that says neither `self` nor `cross` of an encoder or decoder")
+    if kind == "context":
+        return "target", "context"
+    raise ValueError(f"{name} is recorded under a name that does not end in self, cross, source or context")
 
 
 def _summary(names: Sequence[str]) -> str:
-    """Return the map to show first: the last cross-attention but one, or the only one there is.
+    """Return the map to show first: the last but one from target to source, or the only one there is.
 
     With rows labelled by the word written, the last decoder layer but one agrees best with human alignments
-    (Garg et al. 2019, section 4).
+    (Garg et al. 2019).
     """
-    cross = [name for name in names if name.endswith("cross")] or list(names)
+    cross = [name for name in names if name.endswith(("cross", "context"))] or list(names)
     return cross[-2] if len(cross) > 1 else cross[-1]

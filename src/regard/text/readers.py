@@ -72,6 +72,21 @@ def lines_of(content: bytes, name: str, longest: int | None = LONGEST) -> list[s
 
     A newline at the end ends the last line and begins no other. Raises DataError for what is no text.
     """
+    text = text_of(content, name)
+    lines = [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")] if text else []
+    if longest is not None and (long := [i for i, line in enumerate(lines, 1) if len(line) > longest]):
+        found = f"{len(lines[long[0] - 1]):,} characters; at most {longest:,} are allowed"
+        raise DataError(f"{name}, line {long[0]}: {found}{_others(len(long) - 1)}.")
+    return lines
+
+
+def read_text_file(path: Path) -> str:
+    """Return the whole text of a file, with "\\n" at line ends. Raises DataError if it cannot be read or is no text."""
+    return text_of(_bytes_of(path), str(path)).replace("\r\n", "\n").replace("\r", "\n")
+
+
+def text_of(content: bytes, name: str) -> str:
+    """Return UTF-8 bytes as text, without byte order mark. Raises DataError, with the place, for what is no text."""
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise DataError(f"{name} is UTF-16; expected UTF-8. Convert it: iconv -f UTF-16 -t UTF-8 {name}")
     if (at := content.find(b"\0")) >= 0:
@@ -82,11 +97,7 @@ def lines_of(content: bytes, name: str, longest: int | None = LONGEST) -> list[s
         found = f"byte 0x{content[error.start]:02X} is not UTF-8"
         hint = f"If it is Latin-1, convert it: iconv -f LATIN1 -t UTF-8 {name}"
         raise DataError(f"{_place(content, error.start, name)}: {found} ({error.reason}). {hint}") from error
-    lines = [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")] if text else []
-    if longest is not None and (long := [i for i, line in enumerate(lines, 1) if len(line) > longest]):
-        found = f"{len(lines[long[0] - 1]):,} characters; at most {longest:,} are allowed"
-        raise DataError(f"{name}, line {long[0]}: {found}{_others(len(long) - 1)}.")
-    return lines
+    return text
 
 
 def _aligned(paths: Sequence[Path]) -> Sides:
@@ -118,7 +129,7 @@ def _reader_for(paths: Sequence[Path]) -> str:
         return "tsv"
     if len(paths) == 2:
         return "lines"
-    expected = "two files (source and target, line by line) or one .tsv (source, tab, target)"
+    expected = "two files (source and target, line by line) or one .tsv (source, tab, target); running text is one .txt"
     raise DataError(f"Found {_names(paths) or 'no file'}; expected {expected}.")
 
 

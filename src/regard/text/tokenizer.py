@@ -1,4 +1,7 @@
-"""Text to ids and back, exactly: `decode(encode(text)) == normalise(text)` for any string. Nothing is ever unknown."""
+"""Text to ids and back, exactly: `decode(encode(text)) == normalise(text)` for any string. Nothing is ever unknown.
+
+A tokenizer is either for sentences, or for running text, whose line ends and spaces it keeps (`normalise_running`).
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,19 +11,31 @@ import tokenizers
 from pydantic import BaseModel, ConfigDict, Field
 
 from regard.batch import EOS
-from regard.errors import BundleError
+from regard.errors import BundleError, ConfigError
 from regard.text.normalise import normalise
-from regard.text.pieces import BASE, BYTES, SPECIALS, learn
+from regard.text.pieces import BASE, SPECIALS, learn
+from regard.text.running import (
+    ALL_BYTES,
+    BYTE_ALPHABET,
+    CHARACTERS_BASE,
+    RunningKind,
+    learn_running,
+    normalise_running,
+)
 
-_BYTES = frozenset(BYTES)
+_BYTES = {piece: bytes([byte]) for byte, piece in enumerate(ALL_BYTES)}
 
 
 class TokenizerConfig(BaseModel):
-    """How text is cut into pieces. Without a vocabulary size, one is chosen by the size of the corpus."""
+    """How text is cut into pieces. What is not given is chosen by the size of the corpus.
+
+    kind: sentences are cut by "bpe" unless another is asked for. Running text knows no "unigram", and its "bpe" is
+    byte-level BPE. joint: one vocabulary for both sides of pairs.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    kind: Literal["bpe", "unigram", "characters"] = "bpe"
+    kind: Literal["bpe", "unigram", "characters"] | None = None
     vocabulary: int | None = Field(default=None, ge=256, le=1_000_000)
     joint: bool = True
 
@@ -30,11 +45,18 @@ class Tokenizer:
 
     def __init__(self, inner: tokenizers.Tokenizer) -> None:
         self._inner = inner
+        self._byte_level = all(inner.token_to_id(piece) is None for piece in ALL_BYTES)
+        self.running = self._byte_level or inner.token_to_id("\n") is not None
 
     @classmethod
     def train(cls, texts: Sequence[str], config: TokenizerConfig, vocabulary: int) -> Self:
         """Return a tokenizer of at most `vocabulary` pieces learnt from the texts."""
-        return cls(learn([normalise(text) for text in texts], config.kind, vocabulary))
+        return cls(learn([normalise(text) for text in texts], config.kind or "bpe", vocabulary))
+
+    @classmethod
+    def train_running(cls, texts: Sequence[str], kind: RunningKind, vocabulary: int) -> Self:
+        """Return a tokenizer for running text, of at most `vocabulary` pieces learnt from the texts."""
+        return cls(learn_running([normalise_running(text) for text in texts], kind, vocabulary))
 
     @property
     def vocabulary(self) -> int:
@@ -43,20 +65,24 @@ class Tokenizer:
 
     def encode(self, text: str) -> list[int]:
         """Return the ids of the normalised text, without BOS and EOS."""
-        return self._inner.encode(normalise(text)).ids
+        return self._inner.encode(self.normalise(text)).ids
+
+    def normalise(self, text: str) -> str:
+        """Return the text as it comes back from its ids."""
+        return normalise_running(text) if self.running else normalise(text)
 
     def encode_many(self, texts: Sequence[str]) -> list[list[int]]:
         """Return the ids of each text, on all threads."""
-        return [encoding.ids for encoding in self._inner.encode_batch_fast([normalise(text) for text in texts])]
+        return [encoding.ids for encoding in self._inner.encode_batch_fast([self.normalise(text) for text in texts])]
 
     def encode_with_offsets(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
         """Return the ids, and for each the characters [start, end) of the normalised text that it stands for.
 
         A piece that begins with a space has the space in its span. Each byte of a character has all of it.
         """
-        text = normalise(text)
+        text = self.normalise(text)
         ids = self._inner.encode(text).ids
-        n_bytes = [1 if piece in _BYTES else len(piece.encode()) for piece in self.pieces(ids)]
+        n_bytes = [len(self.token_bytes(i)) for i in ids]
         character_at = [i for i, character in enumerate(text) for _ in character.encode()]
         end = len(character_at) - sum(n_bytes)  # -1 where a space was put before the text
         offsets = []
@@ -67,6 +93,8 @@ class Tokenizer:
 
     def decode(self, ids: Sequence[int]) -> str:
         """Return the text of the ids. PAD, BOS and EOS are left out; bytes that are no UTF-8 become U+FFFD."""
+        if self.running:
+            return b"".join(map(self.token_bytes, ids)).decode("utf-8", "replace")
         return self._inner.decode([i for i in ids if i > EOS])
 
     def pieces(self, ids: Sequence[int]) -> list[str]:
@@ -74,6 +102,15 @@ class Tokenizer:
         pieces = [piece for i in ids if (piece := self._inner.id_to_token(i)) is not None]
         assert len(pieces) == len(ids), "an id is outside the vocabulary"
         return pieces
+
+    def token_bytes(self, token: int) -> bytes:
+        """Return the UTF-8 bytes that an id stands for, perhaps only some of a character's; none for special ids."""
+        (piece,) = self.pieces([token])
+        if token <= EOS:
+            return b""
+        if self._byte_level:
+            return bytes(BYTE_ALPHABET[character] for character in piece)
+        return _BYTES.get(piece) or piece.encode()
 
     def save(self, path: Path) -> None:
         """Write the tokenizer as the JSON that the library `tokenizers` reads too."""
@@ -91,9 +128,16 @@ class Tokenizer:
         vocabulary = inner.get_vocab()
         if any(vocabulary.get(piece) != i for i, piece in enumerate(SPECIALS)):
             raise BundleError(f"{path} must begin with the pieces {', '.join(SPECIALS)}. Train or copy it again.")
-        if missing := [piece for piece in BASE if piece not in vocabulary]:
+        if missing := [piece for piece in _base(vocabulary) if piece not in vocabulary]:
             raise BundleError(f"{path} lacks {len(missing)} pieces, first {missing[0]!r}. Train or copy it again.")
         return cls(inner)
+
+
+def _base(vocabulary: dict[str, int]) -> list[str]:
+    """Return the pieces that a vocabulary must hold to be one of the kind that it looks like."""
+    if not vocabulary.keys() & set(ALL_BYTES):
+        return list(BYTE_ALPHABET)
+    return CHARACTERS_BASE if "\n" in vocabulary else BASE
 
 
 _SIZES = [(10_000, 1_000), (20_000, 2_000), (100_000, 4_000), (300_000, 8_000), (1_000_000, 16_000)]
@@ -127,8 +171,48 @@ def train_tokenizers(
 
 def _described(tokenizer: Tokenizer, config: TokenizerConfig, size: int, n_pairs: int) -> str:
     names = {"bpe": "BPE pieces", "unigram": "unigram pieces", "characters": "characters and bytes"}
-    found = f"{tokenizer.vocabulary:,} {names[config.kind]}"
+    found = f"{tokenizer.vocabulary:,} {names[config.kind or 'bpe']}"
     if tokenizer.vocabulary < size:
         return f"{found} (all that the text yields; up to {size:,} were allowed)"
     chosen = f"chosen for {n_pairs:,} pairs, so that each piece is seen often enough"
     return f"{found} ({'as set' if config.vocabulary else chosen})"
+
+
+_FEW_CHARACTERS = 2_000_000
+_MOST_CHARACTERS = 10_000
+_RUNNING_SIZES = [(10_000_000, 2_000), (100_000_000, 4_000), (1_000_000_000, 8_000), (10_000_000_000, 16_000)]
+_LEAST: dict[RunningKind, int] = {"bpe": 300, "characters": len(CHARACTERS_BASE)}
+
+
+def choose_running_vocabulary(n_characters: int) -> int:
+    """Return a size of byte-level BPE for running text: small where each piece would otherwise be seen too seldom."""
+    return next((size for limit, size in _RUNNING_SIZES if n_characters < limit), _LARGEST)
+
+
+def train_running_tokenizer(texts: Sequence[str], config: TokenizerConfig) -> tuple[Tokenizer, str]:
+    """Return a tokenizer for running text, and a sentence that says what it is and why.
+
+    Raises ConfigError for settings that running text has not.
+    """
+    if not config.joint:
+        raise ConfigError("tokenizer.joint is false, and running text has one side only. Leave it out.")
+    if config.kind == "unigram":
+        raise ConfigError("tokenizer.kind is 'unigram', and running text is cut into 'bpe' or 'characters'.")
+    n_characters = sum(map(len, texts))
+    kind: RunningKind = config.kind or ("characters" if n_characters < _FEW_CHARACTERS else "bpe")
+    usual = _MOST_CHARACTERS if kind == "characters" else choose_running_vocabulary(n_characters)
+    size = config.vocabulary or usual
+    if size < _LEAST[kind]:
+        raise ConfigError(
+            f"tokenizer.vocabulary is {size}; for running text, {kind!r} needs {_LEAST[kind]} at least, 256 for bytes."
+        )
+    tokenizer = Tokenizer.train_running(texts, kind, size)
+    if kind == "characters":
+        n_pieces = tokenizer.vocabulary - len(SPECIALS) - len(ALL_BYTES)
+        small = f"{n_characters:,} characters are fewer than {_FEW_CHARACTERS:,}"
+        why = "as set" if config.kind else f"chosen because {small}: longer pieces would be seen too seldom"
+        return tokenizer, f"{n_pieces:,} characters, and bytes for all others ({why})."
+    why = "as set" if config.vocabulary else f"chosen for {n_characters:,} characters"
+    if tokenizer.vocabulary < size:
+        why = f"all that the text yields; up to {size:,} were allowed"
+    return tokenizer, f"{tokenizer.vocabulary:,} pieces of byte-level BPE ({why})."

@@ -94,15 +94,15 @@ class BarDisplay:
             console=Console(stderr=True),
         )
         self._task = self._progress.add_task("training", total=1.0, figures="")
-        self._bleu = ""
+        self._beside = ""
         self._progress.start()
 
     def show(self, record: dict[str, Any]) -> None:
         if record["kind"] == "valid":
-            self._bleu = f"  BLEU {record['bleu']:.1f}" if "bleu" in record else ""
+            self._beside = beside(record)
             self.say(describe(record))
         elif record["kind"] == "train":
-            self._progress.update(self._task, completed=record["progress"], figures=describe(record) + self._bleu)
+            self._progress.update(self._task, completed=record["progress"], figures=describe(record) + self._beside)
 
     def say(self, message: str) -> None:
         self._progress.console.print(message, highlight=False)
@@ -119,10 +119,16 @@ def describe(record: dict[str, Any]) -> str:
             f"{record['tokens_per_second']:,.0f} tokens/s  {minutes(record['seconds_left'])} left"
         )
     if record["kind"] == "valid":
-        bleu = f"  BLEU {record['bleu']:.2f}" if "bleu" in record else ""
         best = "  (best so far)" if record["best"] else ""
-        return f"step {record['step']}  validation: {record['nll']:.3f} nats a token{bleu}{best}"
+        return f"step {record['step']}  validation: {record['nll']:.3f} nats a token{beside(record)}{best}"
     return ""
+
+
+def beside(record: dict[str, Any]) -> str:
+    """Return what a validation found beside the loss."""
+    if "bleu" in record:
+        return f"  BLEU {record['bleu']:.2f}"
+    return f"  {record['bits_per_byte']:.3f} bits a byte" if "bits_per_byte" in record else ""
 
 
 def minutes(seconds: float) -> str:

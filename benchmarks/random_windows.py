@@ -1,0 +1,45 @@
+"""The loss of a language model by nanoGPT's protocol: the mean over random windows, short contexts included.
+
+    python benchmarks/random_windows.py RUN validation.txt --windows 2400 --context 128
+
+`regard evaluate` scores a text once, each token with half a context before it at least, which is lower: never compare
+the two. nanoGPT's GPU recipe takes 200 batches of 64 windows of 256, its CPU recipe 20 batches of 12 of 64.
+"""
+
+import argparse
+from pathlib import Path
+
+import torch
+
+from regard.decoding.scoring import windows_nll
+from regard.pipeline import TextGenerator
+from regard.text.documents import read_text
+
+
+def main() -> None:
+    """Draw the windows and print the mean loss of a token in nats, with its standard error over windows."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("text", type=Path)
+    parser.add_argument("--windows", type=int, default=2400)
+    parser.add_argument("--context", type=int, default=None, help="default: the model's")
+    parser.add_argument("--seed", type=int, default=1)
+    arguments = parser.parse_args()
+    device = torch.device("cpu")
+    generator = TextGenerator.load(arguments.run, device)
+    context = arguments.context or generator.model.config.context
+    ids = generator.tokenizer.encode("".join(read_text(arguments.text, "file")))
+    random = torch.Generator().manual_seed(arguments.seed)
+    starts = torch.randint(len(ids) - context, (arguments.windows,), generator=random).tolist()
+    losses = [
+        windows_nll(generator.model, [(ids[s : s + context + 1], context) for s in starts[i : i + 24]], 4096, device)
+        / (context * len(starts[i : i + 24]))
+        for i in range(0, len(starts), 24)
+    ]
+    means = torch.tensor(losses)
+    print(f"{means.mean():.4f} nats a token (standard error {means.std() / len(losses) ** 0.5:.4f}), ", end="")
+    print(f"{len(starts):,} random windows of {context} tokens")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,118 @@
+"""The corpus of pairs of sentences, for `regard train`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from torch import nn
+
+from regard.bundle import Bundle
+from regard.cli import say
+from regard.decoding.search import DecodingConfig
+from regard.evaluation.translation import score_translations
+from regard.pipeline import Translator
+from regard.recipe import PairsConfig, Recipe
+from regard.runtime import Runtime
+from regard.text.batching import BatchStream
+from regard.text.corpus import SentencePairs, encode_pairs, fingerprint, hold_out
+from regard.text.readers import read_pairs
+from regard.text.tokenizer import Tokenizer, train_tokenizers
+from regard.training.loop import Validate, mean_nll
+from regard.training.progress import Progress
+from regard.training.run import RunFolder
+
+VALIDATION_DECODES = 500
+"""Validation sentences that are decoded for BLEU; the loss is taken over all of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class PairsCorpus:
+    """The pairs that were read, and those for validation if some were given."""
+
+    pairs: SentencePairs
+    valid: SentencePairs | None
+    job: ClassVar[str] = "pairs"
+    default_family: ClassVar[str] = "transformer"
+
+    @classmethod
+    def read(cls, data: Sequence[Path], valid: Sequence[Path]) -> "PairsCorpus":
+        """Read the files, and say what became of their lines."""
+        pairs = said(data, "training data")
+        return cls(pairs, said(valid, "validation data") if valid else None)
+
+    @property
+    def size(self) -> int:
+        return len(self.pairs)
+
+    def split(self, recipe: Recipe) -> "PairsJob":
+        """Return the pairs to train on and to validate on; some are held out if none were given."""
+        if self.valid is not None:
+            return PairsJob(self.pairs, self.valid)
+        train, valid = hold_out(self.pairs, config_of(recipe).validation_pairs, recipe.training.seed)
+        say(f"validation data: {len(valid):,} pairs held out at random; give your own with --valid")
+        return PairsJob(train, valid)
+
+
+@dataclass(frozen=True, slots=True)
+class PairsJob:
+    """Pairs to train on and to validate on."""
+
+    train: SentencePairs
+    valid: SentencePairs
+
+    def card(self, recipe: Recipe) -> dict[str, Any]:
+        config = config_of(recipe)
+        return {
+            "job": "pairs",
+            "data": {"fingerprint": fingerprint(self.train), "pairs": len(self.train)},
+            "languages": [config.source_language, config.target_language],
+            "decoding": recipe.decoding.model_dump(),
+        }
+
+    def tokenizers(self, recipe: Recipe) -> tuple[Tokenizer, Tokenizer, str]:
+        return train_tokenizers([s for s, _ in self.train], [t for _, t in self.train], recipe.tokenizer)
+
+    def stream(self, bundle: Bundle, recipe: Recipe) -> tuple[BatchStream, str]:
+        longest = config_of(recipe).max_tokens
+        encoded = encode_pairs(self.train, bundle.source_tokenizer, bundle.target_tokenizer, longest)
+        stream = encoded.stream(recipe.training.batch_tokens, recipe.training.seed)
+        return stream, (
+            f"{stream.batches_in(0):,} batches an epoch, {stream.padding(0):.1%} padding, "
+            f"{encoded.n_dropped:,} pairs over {longest} tokens left out"
+        )
+
+    def validation(self, bundle: Bundle, recipe: Recipe, runtime: Runtime) -> Validate:
+        """Return a function from the model to its loss, and the BLEU and chrF of its greedy translations."""
+        source, target = bundle.source_tokenizer, bundle.target_tokenizer
+        encoded = encode_pairs(self.valid, source, target, config_of(recipe).max_tokens)
+        batches = list(encoded.stream(recipe.training.batch_tokens, seed=0).batches_from(0))
+        decoded = self.valid[:VALIDATION_DECODES]
+        greedy = DecodingConfig(**{**recipe.decoding.model_dump(), "beam": 1})
+
+        def validate(model: nn.Module) -> dict[str, float]:
+            nll = mean_nll(model, batches, runtime.device)
+            translations = Translator(bundle, runtime.device, greedy).translate([s for s, _ in decoded])
+            scores = score_translations([t.text for t in translations], [t for _, t in decoded])
+            return {"nll": nll, "bleu": scores.bleu.value, "chrf": scores.chrf.value, "score": scores.bleu.value}
+
+        return validate
+
+    def closing(self, run: RunFolder, progress: Progress, runtime: Runtime) -> str:  # noqa: ARG002
+        return (
+            f"best BLEU on validation {progress.best_score:.2f} at step {progress.best_step:,}.\n"
+            f"Next: regard translate {run.path} FILE  or  regard inspect {run.path} 'A sentence.' --to page.html"
+        )
+
+
+def said(paths: Sequence[Path], what: str) -> SentencePairs:
+    """Return the pairs of the files, and say what became of them."""
+    pairs = read_pairs(paths)
+    say(f"{what}: {pairs.report.summary()}")
+    return list(zip(pairs.source, pairs.target, strict=True))
+
+
+def config_of(recipe: Recipe) -> PairsConfig:
+    """Return the section `data`, which for pairs is a PairsConfig."""
+    assert isinstance(recipe.data, PairsConfig), "a recipe for pairs has their settings"
+    return recipe.data

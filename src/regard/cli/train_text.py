@@ -1,0 +1,174 @@
+"""The corpus of running text, for `regard train`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import log
+from pathlib import Path
+from typing import Any, ClassVar
+
+from regard.bundle import Bundle
+from regard.cli import say
+from regard.decoding.sampling import SamplingConfig
+from regard.decoding.scoring import windows_nll
+from regard.errors import DataError
+from regard.evaluation.memorisation import longest_copied_span
+from regard.pipeline import TextGenerator
+from regard.recipe import Recipe, TextConfig
+from regard.runtime import Runtime
+from regard.text.batching import TextStream, scoring_windows
+from regard.text.documents import encode_documents, fingerprint_text, read_text, split_by_order
+from regard.text.tokenizer import Tokenizer, train_running_tokenizer
+from regard.training.loop import Validate
+from regard.training.progress import Progress
+from regard.training.run import RunFolder
+
+VALIDATION_TOKENS = 32_768
+"""About how many tokens a validation looks at, in windows spread evenly over the validation text."""
+
+SAMPLE = SamplingConfig(max_tokens=300)
+TURNED = 1.02
+"""The validation loss over its best at which a warning says that the model begins to learn the text by heart."""
+
+
+@dataclass(frozen=True, slots=True)
+class TextCorpus:
+    """A text that was read, and another for validation if one was given."""
+
+    path: Path
+    valid: Path | None
+    size: int
+    job: ClassVar[str] = "text"
+    default_family: ClassVar[str] = "gpt"
+
+    @classmethod
+    def read(cls, path: Path, valid: Sequence[Path]) -> "TextCorpus":
+        """Read the file, and say how long the text is. Raises DataError if it is no text."""
+        if len(valid) > 1 or (valid and valid[0].suffix.lower() != ".txt"):
+            raise DataError(f"--valid {' '.join(map(str, valid))}: a text is validated on one .txt file.")
+        size = sum(len(document) for document in read_text(path, "file"))
+        say(f"training data: {size:,} characters of running text")
+        return cls(path, valid[0] if valid else None, size)
+
+    def split(self, recipe: Recipe) -> "TextJob":
+        """Return the documents to train on and to validate on; the end of the text if no other was given."""
+        config = config_of(recipe)
+        documents = read_text(self.path, config.documents)
+        if self.valid is not None:
+            train, valid = documents, read_text(self.valid, config.documents)
+        else:
+            train, valid = split_by_order(documents, config.validation_share)
+            say(
+                f"validation data: the last {n_characters(valid):,} characters; the first {n_characters(train):,} are "
+                "trained on; give other text with --valid"
+            )
+        return TextJob(train, valid)
+
+
+@dataclass(frozen=True, slots=True)
+class TextJob:
+    """Documents to train on and to validate on."""
+
+    train: list[str]
+    valid: list[str]
+
+    def card(self, recipe: Recipe) -> dict[str, Any]:
+        return {
+            "job": "text",
+            "data": {
+                "fingerprint": fingerprint_text(self.train),
+                "characters": n_characters(self.train),
+                "documents": len(self.train),
+                "kind": config_of(recipe).documents,
+            },
+            "decoding": recipe.decoding.model_dump(),
+        }
+
+    def tokenizers(self, recipe: Recipe) -> tuple[Tokenizer, Tokenizer, str]:
+        tokenizer, reason = train_running_tokenizer(self.train, recipe.tokenizer)
+        return tokenizer, tokenizer, reason
+
+    def stream(self, bundle: Bundle, recipe: Recipe) -> tuple[TextStream, str]:
+        documents = encode_documents(self.train, bundle.target_tokenizer)
+        context, training = context_of(bundle), recipe.training
+        stream = TextStream(documents, context=context, batch_tokens=training.batch_tokens, seed=training.seed)
+        return stream, (
+            f"{sum(map(len, documents)):,} tokens in {len(documents):,} document{'s' * (len(documents) > 1)}; "
+            f"{stream.batches_in(0):,} batches an epoch, windows of {context} tokens, {stream.padding(0):.1%} padding"
+        )
+
+    def validation(self, bundle: Bundle, recipe: Recipe, runtime: Runtime) -> Validate:
+        """Return a function from the model to its loss on windows of the validation text.
+
+        It says so, once, when the loss has turned upwards.
+        """
+        documents = encode_documents(self.valid, bundle.target_tokenizer)
+        windows = list(scoring_windows(documents, context_of(bundle), context_of(bundle)))
+        chosen = windows[:: max(1, len(windows) * context_of(bundle) // VALIDATION_TOKENS)]
+        n_tokens = sum(n for _, n in chosen)
+        tokens_a_byte = sum(len(ids) - 1 for ids in documents) / sum(len(text.encode()) for text in self.valid)
+        watch = OverfittingWatch()
+
+        def validate(model: Any) -> dict[str, float]:
+            nll = windows_nll(model, chosen, recipe.training.batch_tokens, runtime.device) / n_tokens
+            watch.see(nll)
+            return {"nll": nll, "bits_per_byte": nll / log(2) * tokens_a_byte, "score": -nll}
+
+        return validate
+
+    def closing(self, run: RunFolder, progress: Progress, runtime: Runtime) -> str:
+        """Return the last words: the loss, a sample, and how much of it is copied from the training text."""
+        assert progress.best_score is not None, "every training ends in a validation"
+        generator = TextGenerator.load(run.path, runtime.device)
+        prompt = beginning(self.valid[0], generator)
+        sample = "".join(generator.generate(prompt, SAMPLE))
+        copied = longest_copied_span(sample, "\n".join(self.train))
+        return (
+            f"best loss on validation {-progress.best_score:.3f} nats a token at step {progress.best_step:,}.\n"
+            f"A sample, going on from {prompt or 'nothing'!r}:\n{sample}\n"
+            f"Its longest span that stands in the training text has {len(copied)} characters: {copied!r}\n"
+            f"Next: regard generate {run.path} --prompt 'Some words'  or  regard evaluate {run.path} other.txt"
+        )
+
+
+def beginning(text: str, generator: TextGenerator) -> str | None:
+    """Return the first 40 characters of a text, or fewer so that they fill half of the context at most."""
+    n_characters = 40
+    while len(generator.tokenizer.encode(text[:n_characters])) > context_of(generator.bundle) // 2:
+        n_characters //= 2
+    return text[:n_characters] or None
+
+
+class OverfittingWatch:
+    """Watches the loss on validation, and warns once when it has turned upwards."""
+
+    def __init__(self) -> None:
+        self._best = float("inf")
+        self._warned = False
+
+    def see(self, nll: float) -> None:
+        """Take notice of a loss, in nats a token."""
+        self._best = min(self._best, nll)
+        if nll > TURNED * self._best and not self._warned:
+            self._warned = True
+            say(
+                f"warning: the loss on validation has turned, from {self._best:.3f} to {nll:.3f}: the model begins to "
+                "learn the text by heart. The best bundle is kept. More text, more model.dropout_rate or less training "
+                "helps."
+            )
+
+
+def context_of(bundle: Bundle) -> int:
+    """Return the length of a window in tokens."""
+    model: Any = bundle.model
+    return int(model.config.context)
+
+
+def n_characters(documents: Sequence[str]) -> int:
+    """Return the length of a text."""
+    return sum(map(len, documents))
+
+
+def config_of(recipe: Recipe) -> TextConfig:
+    """Return the section `data`, which for running text is a TextConfig."""
+    assert isinstance(recipe.data, TextConfig), "a recipe for running text has its settings"
+    return recipe.data

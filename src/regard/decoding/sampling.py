@@ -1,0 +1,95 @@
+"""Continue a prompt, token by token. Ids in, ids out; knows the protocol of models, and no text."""
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from jaxtyping import Float, Int
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor
+
+from regard.batch import BOS, EOS, PAD, collate_prompts, to_device
+from regard.decoding.rules import min_p, penalise_repetition, temperature, top_k, top_p
+from regard.errors import DataError
+from regard.models.protocol import Model
+
+CPU = torch.device("cpu")
+
+
+class SamplingConfig(BaseModel):
+    """How the next token is drawn.
+
+    In this order: repetition_penalty, temperature, top_k, top_p, min_p; what is left is drawn from. greedy takes the
+    likeliest instead, after the penalty. One seed, one text.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_tokens: int = Field(256, ge=1)
+    greedy: bool = False
+    temperature: float = Field(0.8, gt=0, allow_inf_nan=False)
+    top_k: int | None = Field(None, ge=1)
+    top_p: float | None = Field(None, gt=0, le=1, allow_inf_nan=False)
+    min_p: float | None = Field(None, ge=0, le=1, allow_inf_nan=False)
+    repetition_penalty: float = Field(1.0, gt=0, allow_inf_nan=False)
+    seed: int = Field(0, ge=0, lt=2**63)
+
+
+def generate(
+    model: Model, prompt: Sequence[int], config: SamplingConfig, device: torch.device = CPU
+) -> Iterator[tuple[int, float]]:
+    """Yield the ids that continue the prompt, each with the log-probability that the model gave it, in nats.
+
+    It ends before EOS, or after max_tokens. The model's context is all that it attends to: when prompt and answer have
+    filled it, the last half of them is read anew and the rest forgotten. The model must be in evaluation mode.
+    Raises DataError if the prompt is empty or longer than the context.
+    """
+    context: int = model.config.context  # type: ignore[attr-defined]
+    if not prompt:
+        raise DataError("The prompt has no tokens. Give at least one to go on from.")
+    if len(prompt) > context:
+        raise DataError(
+            f"The prompt has {len(prompt):,} tokens, and the model's context has {context:,}. Shorten it: it is never "
+            "cut silently."
+        )
+    return _generate(model, torch.tensor([list(prompt)], device=device), context, config)
+
+
+def _generate(
+    model: Model, ids: Int[Tensor, "1 T"], context: int, config: SamplingConfig
+) -> Iterator[tuple[int, float]]:
+    random = torch.Generator(ids.device).manual_seed(config.seed)
+    state, n_read = None, 0
+    for _ in range(config.max_tokens):
+        with torch.inference_mode():  # a token at a time: it must not last while the caller goes on
+            if state is None or n_read == context:
+                kept = ids if state is None else ids[:, -max(1, context // 2) :]
+                begun = to_device(collate_prompts(kept[:, :-1].tolist()), ids.device)
+                state, n_read = model.begin(begun), kept.shape[1] - 1
+            logits, state = model.step(ids[:, -1], state)
+            n_read += 1
+            token = draw(logits, ids, config, random)  # (1,)
+            log_p = logits.log_softmax(-1)[0, token]
+            ids = torch.cat([ids, token[:, None]], dim=1)
+        if int(token) == EOS:
+            return
+        yield int(token), float(log_p)
+
+
+def draw(
+    logits: Float[Tensor, "R V"], written: Int[Tensor, "R T"], config: SamplingConfig, random: torch.Generator
+) -> Int[Tensor, " R"]:
+    """Return one token a row by the rules; what was written includes the prompt."""
+    logits = logits.clone()
+    logits[:, [PAD, BOS]] = float("-inf")  # never written, though they have a probability
+    if config.repetition_penalty != 1:
+        logits = penalise_repetition(logits, written, config.repetition_penalty)
+    if config.greedy:
+        return logits.argmax(-1)
+    logits = temperature(logits, config.temperature)
+    if config.top_k is not None:
+        logits = top_k(logits, config.top_k)
+    if config.top_p is not None:
+        logits = top_p(logits, config.top_p)
+    if config.min_p is not None:
+        logits = min_p(logits, config.min_p)
+    return torch.multinomial(logits.softmax(-1), 1, generator=random)[:, 0]

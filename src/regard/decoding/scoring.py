@@ -1,0 +1,43 @@
+"""The log-probability that a model gives to text that is there already. Ids in, nats out."""
+
+from collections.abc import Iterator, Sequence
+
+import torch
+
+from regard.batch import collate_text, to_device
+from regard.models.protocol import Model
+from regard.nn.loss import output_loss
+
+Window = tuple[Sequence[int], int]
+"""Ids that are read and written one position on, and how many of the last ones written count."""
+
+
+@torch.no_grad()
+def windows_nll(model: Model, windows: Sequence[Window], batch_tokens: int, device: torch.device) -> float:
+    """Return the negative log-likelihood in nats, summed over all that counts in the windows.
+
+    Windows of like length are computed together, about batch_tokens at a time. The model must be in evaluation mode.
+    """
+    total = 0.0
+    for batch_of_windows in batches(sorted(windows, key=lambda window: len(window[0])), batch_tokens):
+        batch = to_device(collate_text([ids for ids, _ in batch_of_windows]), device)
+        assert batch.gold is not None and batch.target_keep is not None, "windows have a target"
+        lengths = batch.target_keep.sum(1, keepdim=True)  # (B, 1)
+        counting = torch.tensor([n for _, n in batch_of_windows], device=device)[:, None]
+        behind = torch.arange(batch.gold.shape[1], device=device) >= lengths - counting
+        counts = behind & batch.target_keep  # (B, T)
+        hidden = model.forward(batch)
+        total += float(output_loss(hidden[counts], model.output_weight, batch.gold[counts]).nll)
+    return total
+
+
+def batches(windows: Sequence[Window], batch_tokens: int) -> Iterator[list[Window]]:
+    """Yield the windows in order, as many at a time as batch_tokens lets be; the last is the longest."""
+    batch: list[Window] = []
+    for window in windows:
+        if batch and (len(batch) + 1) * len(window[0]) > batch_tokens:
+            yield batch
+            batch = []
+        batch.append(window)
+    if batch:
+        yield batch

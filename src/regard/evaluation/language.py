@@ -1,0 +1,74 @@
+"""What a text costs a language model, beside what it costs without one."""
+
+import lzma
+from dataclasses import asdict, dataclass
+from math import exp, log
+from typing import Any
+
+from regard.errors import DataError
+from regard.evaluation.ngram import nats_after, nats_alone
+
+LZMA = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME}]
+"""What `xz -9e` does, without the container, which would weigh on a short text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Floor:
+    """What the same text costs by simple means; `how` says in words what they were given."""
+
+    name: str
+    how: str
+    bits_per_byte: float
+    nats_per_character: float
+
+
+@dataclass(frozen=True, slots=True)
+class LanguageScores:
+    """The cost of a text: a mean over tokens, which depends on the tokenizer, and over bytes, which does not."""
+
+    nats_per_token: float
+    perplexity: float
+    bits_per_byte: float
+    nats_per_character: float
+    n_tokens: int
+    n_characters: int
+    n_bytes: int
+    floors: list[Floor]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the scores in the shape in which they are written as JSON."""
+        return asdict(self)
+
+
+def language_scores(nats: float, n_tokens: int, text: str, known: str | None = None) -> LanguageScores:
+    """Return the rates of a text that cost a model `nats` in all, over n_tokens, and the floors of the same text.
+
+    known: the text the model was trained on; the floors know it too, and else only what they have read of the text.
+    Raises DataError if the text is empty.
+    """
+    if not text:
+        raise DataError("The text is empty, so it has no cost. Give at least one character.")
+    n_bytes = len(text.encode())
+    if known:
+        how = "counts of the training text"
+        ngram, packed = nats_after(text, known), n_packed(known + text) - n_packed(known)
+    else:
+        how = "what went before in this text"
+        ngram, packed = nats_alone(text), n_packed(text)
+    found = [("5-gram of characters", ngram), ("xz -9e", packed * 8 * log(2))]
+    floors = [Floor(name, how, cost / log(2) / n_bytes, cost / len(text)) for name, cost in found]
+    return LanguageScores(
+        nats_per_token=nats / n_tokens,
+        perplexity=exp(nats / n_tokens),
+        bits_per_byte=nats / log(2) / n_bytes,
+        nats_per_character=nats / len(text),
+        n_tokens=n_tokens,
+        n_characters=len(text),
+        n_bytes=n_bytes,
+        floors=floors,
+    )
+
+
+def n_packed(text: str) -> int:
+    """Return the bytes into which LZMA packs a text."""
+    return len(lzma.compress(text.encode(), format=lzma.FORMAT_RAW, filters=LZMA))

@@ -1,0 +1,251 @@
+"""Proof on this machine: every fast path against its definition, outputs and gradients.
+
+Knows models through their protocol, and random ids; knows no text and no table. Gradients of kernels and models are
+those of the outputs with random signs, summed: the sum of their squares hardly changes behind a norm, so its gradients
+would prove nothing.
+"""
+
+import copy
+import itertools
+import math
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.backends import cudnn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from regard.batch import BOS, EOS, Batch, collate, collate_text, to_device
+from regard.models import MODELS
+from regard.nn.attention import attend
+from regard.nn.ladder_proof import comparisons
+from regard.nn.trace import Trace
+
+TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-5, torch.bfloat16: 2e-2, torch.float16: 2e-2}
+"""The largest relative error of a path that counts as equal."""
+
+SMALL: dict[str, dict[str, int]] = {
+    "rnn": {"width": 32, "embedding_width": 32},
+    "bahdanau": {"width": 32, "embedding_width": 32, "attention_width": 32},
+    "transformer": {"width": 32, "n_encoder_layers": 2, "n_decoder_layers": 2, "feed_forward": 64},
+    "gpt": {"width": 32, "n_layers": 2, "n_kv_heads": 2},
+}
+"""Settings of the models that are proven when nobody brings one."""
+
+VOCABULARY = 50
+LENGTHS = (7, 2, 12, 5)
+
+Result = tuple[list[Tensor], list[Tensor]]
+"""Outputs and gradients of one path."""
+
+ModelPath = Callable[[nn.Module], Sequence[Tensor]]
+"""One way from a model to its outputs, a tensor (positions, width) a sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Error:
+    """How far two results are apart: the largest difference, and that over the largest magnitude there is."""
+
+    absolute: float
+    relative: float
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """Two paths that must be equal, and how far apart they are. It holds if both relative errors are tolerable."""
+
+    name: str
+    dtype: torch.dtype
+    outputs: Error
+    gradients: Error
+
+    @property
+    def tolerance(self) -> float:
+        return TOLERANCE[self.dtype]
+
+    @property
+    def holds(self) -> bool:
+        return self.outputs.relative <= self.tolerance and self.gradients.relative <= self.tolerance
+
+
+def error(found: Sequence[Tensor], expected: Sequence[Tensor]) -> Error:
+    """Return the error over all tensors together; whatever is not a number is infinitely far.
+
+    Not tensor by tensor: a gradient that cancels to nothing, such as that of a scale before a norm, is all rounding.
+    """
+    differences = [(a.double() - b.double()).abs().max().item() for a, b in zip(found, expected, strict=True)]
+    magnitude = max((b.double().abs().max().item() for b in expected), default=0.0)
+    absolute = max(differences, default=0.0) if all(map(math.isfinite, differences)) else math.inf
+    return Error(absolute, absolute / magnitude if 0 < magnitude < math.inf else absolute)
+
+
+def prove_ladder(device: torch.device) -> Iterator[Proof]:
+    """Yield the rungs of the ladder that must be equal."""
+    for dtype in (torch.float64, torch.float32):
+        x = torch.rand(6, 6, generator=torch.Generator().manual_seed(1), dtype=torch.float64).to(device, dtype)
+        for c in comparisons(x):
+            yield Proof(f"rung {c.name}", dtype, error([c.outputs[0]], [c.outputs[1]]), error(*c.gradients))
+
+
+def prove_kernels(device: torch.device) -> Iterator[Proof | str]:
+    """Yield each kernel of PyTorch's attention against `attend`, or a sentence where it is not to be had here."""
+    backends = (SDPBackend.MATH, SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.CUDNN_ATTENTION)
+    for backend, dtype in itertools.product(backends, TOLERANCE):
+        name = f"attention kernel {backend.name.lower()}"
+        random = torch.Generator().manual_seed(2)
+        q, k, v = (torch.randn(2, 4, 33, 16, generator=random).to(device, dtype) for _ in range(3))
+        try:
+            with sdpa_kernel(backend), warnings.catch_warnings(action="ignore"):  # they say why it is not to be had
+                found = differentiated(lambda q, k, v: F.scaled_dot_product_attention(q, k, v, is_causal=True), q, k, v)
+        except RuntimeError:
+            yield f"{name}, {str(dtype).removeprefix('torch.')}: not available here"
+            continue
+        keep = torch.ones(33, 33, dtype=torch.bool, device=device).tril()
+        expected = differentiated(lambda q, k, v: attend(q, k, v, keep)[0], *(x.double() for x in (q, k, v)))  # noqa: B023
+        yield Proof(name, dtype, error(found[0], expected[0]), error(found[1], expected[1]))
+
+
+def differentiated(function: Callable[..., Tensor], *inputs: Tensor) -> Result:
+    """Return the output and the gradients by the inputs."""
+    leaves = [x.detach().requires_grad_() for x in inputs]
+    output = function(*leaves)
+    return [output.detach()], list(torch.autograd.grad(output, leaves, signs_for(output)))
+
+
+def signs_for(output: Tensor) -> Tensor:
+    """Return 1 or -1 at random for every element, always the same for the same shape, and exact in any precision."""
+    drawn = torch.randint(2, output.shape, generator=torch.Generator().manual_seed(5))
+    return (2 * drawn - 1).to(output)
+
+
+def small_model(family: str) -> nn.Module:
+    """Return a small model of a family all of whose weights matter, also those that start at zero."""
+    config, model = MODELS[family]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(3)
+        built: nn.Module = model(config(**SMALL[family]), VOCABULARY, VOCABULARY)
+        with torch.no_grad():
+            for parameter in built.parameters():
+                parameter.add_(torch.randn_like(parameter) * 0.1)
+    return built
+
+
+def prove_model(name: str, model: nn.Module, vocabularies: tuple[int, int], device: torch.device) -> Iterator[Proof]:
+    """Yield what must hold of a model on random sentences, for each job it can do.
+
+    vocabularies: of the source and the target. The model itself is left as it is.
+    """
+    jobs: frozenset[str] = model.jobs  # type: ignore[assignment]
+    for job, dtype in itertools.product(sorted(jobs), (torch.float64, torch.float32)):
+        proven = differentiable(copy.deepcopy(model).to(device, dtype))
+        sentences = random_ids(job, vocabularies, longest_for(model))
+        alone = [to_device(side_by_side(job, [sentence]), device) for sentence in sentences]
+        batch = to_device(side_by_side(job, sentences), device)
+        for what, path, definition in paths(batch, alone):
+            found, expected = result_of(proven, path), result_of(proven, definition)
+            errors = error(found[0], expected[0]), error(found[1], expected[1])
+            yield Proof(f"{name}, {job}: {what}", dtype, *errors)
+
+
+def paths(batch: Batch, alone: Sequence[Batch]) -> Iterator[tuple[str, ModelPath, ModelPath]]:
+    """Yield a name and two paths that must be equal on a batch of sentences, which are also given one by one."""
+
+    def fast(model: nn.Module) -> list[Tensor]:
+        return hidden_of(model, batch)
+
+    yield "explained = fast", lambda model: hidden_of(model, batch, Trace()), fast
+    yield "padded = unpadded", lambda model: hidden_of(model, padded(batch)), fast
+    yield "alone = in a batch", lambda model: [hidden_of(model, sentence)[0] for sentence in alone], fast
+    yield "stepped = forward", lambda model: stepped(model, batch), lambda model: logits_of(model, batch)
+
+
+def differentiable(model: nn.Module) -> nn.Module:
+    """Return the model in evaluation mode, but for recurrent layers, which cuDNN differentiates in training only."""
+    model.eval()
+    for module in model.modules():
+        if isinstance(module, nn.RNNBase):
+            module.dropout = 0.0
+            module.train()
+    return model
+
+
+def result_of(model: nn.Module, path: ModelPath) -> Result:
+    """Return the outputs of a path, and the gradients by all weights of the model, zeros for unused ones."""
+    model.zero_grad(set_to_none=True)
+    with cudnn.flags(enabled=True, allow_tf32=False):  # by default cuDNN's recurrent layers round float32 to 10 bits
+        output = torch.cat(list(path(model)))
+        output.backward(signs_for(output))
+    gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in model.parameters()]
+    return [output.detach()], gradients
+
+
+def hidden_of(model: nn.Module, batch: Batch, trace: Trace | None = None) -> list[Tensor]:
+    """Return the hidden states (positions, D) of each sentence, padding left out."""
+    assert batch.target_keep is not None, "random sentences have a target"
+    hidden = model(batch, trace)
+    return [row[keep] for row, keep in zip(hidden, batch.target_keep, strict=True)]
+
+
+def logits_of(model: nn.Module, batch: Batch) -> list[Tensor]:
+    """Return the logits (positions, V) of each sentence from the forward pass."""
+    weight: Tensor = model.output_weight  # type: ignore[assignment]
+    return [hidden @ weight.T for hidden in hidden_of(model, batch)]
+
+
+def stepped(model: nn.Module, batch: Batch) -> list[Tensor]:
+    """Return the logits (positions, V) of each sentence, one step after the other."""
+    assert batch.target is not None and batch.target_keep is not None, "random sentences have a target"
+    state = model.begin(batch)  # type: ignore[operator]
+    steps = []
+    for last in batch.target.unbind(1):
+        logits, state = model.step(last, state)  # type: ignore[operator]
+        steps.append(logits)
+    return [row[keep] for row, keep in zip(torch.stack(steps, dim=1), batch.target_keep, strict=True)]
+
+
+def longest_for(model: nn.Module) -> int:
+    """Return how long random sentences may be, so that a pair and its padding fit into the model's context."""
+    config: Any = model.config
+    context = getattr(config, "context", None)
+    return max(LENGTHS) if context is None else max(1, min(max(LENGTHS), (context - 4) // 2))
+
+
+def random_ids(job: str, vocabularies: tuple[int, int], longest: int) -> list[tuple[list[int], list[int]]]:
+    """Return sources and targets of different lengths, always the same for the same vocabularies."""
+    random = torch.Generator().manual_seed(4)
+    n_source, n_target = vocabularies
+    lengths = [min(n, longest) for n in LENGTHS]
+    drawn = [(ids(n_source, s, random), ids(n_target, t, random)) for s, t in zip(lengths, lengths[::-1], strict=True)]
+    return [(source if job == "pairs" else [], target) for source, target in drawn]
+
+
+def ids(vocabulary: int, n: int, random: torch.Generator) -> list[int]:
+    """Return n random ids that are no special ones."""
+    return torch.randint(EOS + 1, vocabulary, (n,), generator=random).tolist()
+
+
+def side_by_side(job: str, sentences: Sequence[tuple[list[int], list[int]]]) -> Batch:
+    """Return sources and targets as one batch of pairs, or the targets as one of running text."""
+    sources, targets = zip(*sentences, strict=True)
+    return collate_text([[BOS, *target] for target in targets]) if job == "text" else collate(sources, targets)
+
+
+def padded(batch: Batch) -> Batch:
+    """Return the batch with more padding, of an id that would matter if it were read."""
+    assert batch.target is not None and batch.target_keep is not None and batch.gold is not None, "there is a target"
+    n_source = 1 if batch.source.shape[1] else 0
+
+    def longer(x: Tensor, n: int, fill: int) -> Tensor:
+        return torch.cat([x, x.new_full((len(x), n), fill)], dim=1)
+
+    return Batch(
+        longer(batch.source, n_source, EOS),
+        longer(batch.source_keep, n_source, False),
+        longer(batch.target, 1, EOS),
+        longer(batch.target_keep, 1, False),
+        longer(batch.gold, 1, EOS),
+    )
