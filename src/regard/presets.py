@@ -16,6 +16,7 @@ GPT2: Settings = {
         "bias": True,
         "mix": False,
         "initialisation": "gpt2",
+        "tied": True,
         "dropout_rate": 0.1,
     },
     "training": {

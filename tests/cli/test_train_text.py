@@ -17,7 +17,8 @@ def bundle(text: str, **settings) -> Bundle:
     tokenizer = Tokenizer.train_running([text], "characters", 1000)
     torch.manual_seed(1)
     model = GPT(
-        GPTConfig(**{"width": 8, "n_heads": 2, "n_layers": 1, "context": 16} | settings), *[tokenizer.vocabulary] * 2
+        GPTConfig(**{"width": 8, "n_heads": 2, "n_layers": 1, "context": 16, "tied": True} | settings),
+        *[tokenizer.vocabulary] * 2,
     )
     return Bundle(model.eval(), "gpt", tokenizer, tokenizer, {"job": "text", "data": {"documents": 1}})
 

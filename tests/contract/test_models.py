@@ -38,7 +38,7 @@ SMALL = {
     "gpt": ("gpt", {"width": 8, "n_heads": 2, "n_layers": 2}),
     "gpt, grouped": (
         "gpt",
-        {"width": 8, "n_heads": 4, "n_kv_heads": 2, "n_layers": 2, "window": 4, "activation": "swiglu", "tied": False},
+        {"width": 8, "n_heads": 4, "n_kv_heads": 2, "n_layers": 2, "window": 4, "activation": "swiglu", "tied": True},
     ),
     "gpt, 2019": (
         "gpt",

@@ -1,5 +1,7 @@
+import json
 import lzma
 import math
+import random
 
 import pytest
 
@@ -26,11 +28,45 @@ def test_floors_know_the_training_text_if_it_is_given():
     assert all(b.bits_per_byte < a.bits_per_byte / 2 for a, b in zip(alone, knowing, strict=True))
 
 
-def test_xz_is_what_the_command_does_but_for_its_container():
-    text = "What is well known packs well. " * 30
+def text_of_words(n_words: int, seed: int) -> str:
+    """Return words of a small language in random order: it packs, but not to nothing."""
+    generator = random.Random(seed)
+    words = ["".join(generator.choices("etaoinshrdlu", k=generator.randint(2, 9))) for _ in range(500)]
+    return " ".join(generator.choices(words, k=n_words))
+
+
+def test_xz_costs_what_the_command_writes_but_for_its_container():
+    text = text_of_words(4_000, seed=1)
     (_, xz) = language_scores(1.0, 1, text).floors
     container = lzma.compress(text.encode(), preset=9 | lzma.PRESET_EXTREME)
-    assert 0 < len(container) - xz.bits_per_byte * len(text) / 8 < 80
+    assert 30 < len(container) - xz.bits_per_byte * len(text) / 8 < 80
+
+
+def test_xz_with_a_training_text_costs_what_the_text_adds_behind_it():
+    known, text = text_of_words(2_000, seed=1), text_of_words(1_000, seed=1)[::-1]
+    (_, xz) = language_scores(1.0, 1, text, known).floors
+    packed = [len(lzma.compress(t.encode(), preset=9 | lzma.PRESET_EXTREME)) for t in (known + text, known)]
+    assert xz.bits_per_byte * len(text) / 8 == pytest.approx(packed[0] - packed[1], abs=4)  # a container is in fours
+
+
+def test_the_two_rates_of_a_floor_are_of_one_cost():
+    text = "Über Öl läßt sich reden. " * 4
+    for floor in language_scores(1.0, 1, text).floors:
+        nats = floor.bits_per_byte * math.log(2) * len(text.encode())
+        assert floor.nats_per_character * len(text) == pytest.approx(nats)
+
+
+def test_an_empty_training_text_is_none():
+    assert language_scores(1.0, 1, "a text", "") == language_scores(1.0, 1, "a text")
+
+
+def test_scores_are_written_as_json_with_their_floors():
+    scores = language_scores(3.0, 2, "a text")
+    written = json.loads(json.dumps(scores.as_dict()))
+    assert written["nats_per_token"] == 1.5 and written["n_characters"] == 6
+    assert [(floor["name"], floor["bits_per_byte"]) for floor in written["floors"]] == [
+        (floor.name, floor.bits_per_byte) for floor in scores.floors
+    ]
 
 
 def test_an_empty_text_has_no_cost():

@@ -14,3 +14,11 @@ def test_the_longest_span_equals_trying_them_all(sample, text):
 
 def test_a_span_worked_by_hand():
     assert longest_copied_span("xx the cat ran", "see the cat sat") == " the cat "
+
+
+def test_of_two_equally_long_spans_the_first_of_the_sample_is_given():
+    assert longest_copied_span("ab xcd", "cd-ab") == "ab"
+
+
+def test_nothing_is_copied_from_an_empty_text():
+    assert longest_copied_span("abc", "") == "" and longest_copied_span("", "abc") == ""

@@ -71,3 +71,27 @@ def test_a_text_like_the_known_one_is_cheap_and_another_is_dear():
 
 def test_characters_of_any_alphabet_count_as_one():
     assert nats_after("東京", "東京都は東京") == pytest.approx(nats_after("ab", "abcdab"))
+
+
+def witten_bell(before: str, character: str, order: int) -> float:
+    """Witten-Bell by looking through all that went before, once for each length of context."""
+    p = 1 / N_CODE_POINTS
+    for n in range(min(order, len(before) + 1)):
+        context = before[len(before) - n :]
+        found = [before[i] for i in range(n, len(before)) if before[i - n : i] == context]
+        if found:
+            p = (found.count(character) + len(set(found)) * p) / (len(found) + len(set(found)))
+    return p
+
+
+@given(text=st.text("abc", min_size=1, max_size=30), order=st.integers(1, 5))
+@settings(max_examples=60)
+def test_a_text_alone_costs_what_witten_bell_says_of_each_character_given_those_before(text, order):
+    expected = -sum(math.log(witten_bell(text[:i], text[i], order)) for i in range(len(text)))
+    assert nats_alone(text, order) == pytest.approx(expected, rel=1e-9)
+
+
+def test_the_model_is_of_five_characters_unless_told_otherwise():
+    known, text = "abcde abcdf xbcde " * 5, "abcdf xbcde"
+    assert nats_after(text, known) == nats_after(text, known, 5) != pytest.approx(nats_after(text, known, 4))
+    assert nats_alone(known) == nats_alone(known, 5) != pytest.approx(nats_alone(known, 4))

@@ -55,7 +55,7 @@ class GPTConfig(BaseModel):
     mix: bool = True
     initialisation: Literal["zero", "gpt2"] = "zero"
     dropout_rate: float = Field(0.1, ge=0, lt=1)
-    tied: bool = True
+    tied: bool = False
 
     @property
     def one_vocabulary(self) -> bool:
