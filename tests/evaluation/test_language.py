@@ -35,8 +35,8 @@ def text_of_words(n_words: int, seed: int) -> str:
     return " ".join(generator.choices(words, k=n_words))
 
 
-def test_xz_costs_what_the_command_writes_but_for_its_container():
-    text = text_of_words(4_000, seed=1)
+@pytest.mark.parametrize("text", ["What is well known packs well. " * 30, text_of_words(4_000, seed=1)])
+def test_xz_costs_what_the_command_writes_but_for_its_container(text):
     (_, xz) = language_scores(1.0, 1, text).floors
     container = lzma.compress(text.encode(), preset=9 | lzma.PRESET_EXTREME)
     assert 30 < len(container) - xz.bits_per_byte * len(text) / 8 < 80
