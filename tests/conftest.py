@@ -1,5 +1,6 @@
 """What holds for every test: one thread each, so that they can run side by side, and no clock."""
 
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -30,13 +31,38 @@ TINY_TEXT = [
 """Settings with which a language model trains in a second or two."""
 
 
+def as_a_command(arguments: list[str], streams: list[str]) -> None:
+    """Run the command line in this process, with files as standard input, output and error."""
+    for number, (path, name) in enumerate(zip(streams, ("stdin", "stdout", "stderr"), strict=True)):
+        os.dup2(os.open(path, os.O_RDWR), number)
+        setattr(sys, name, open(number, "w" if number else "r", encoding="utf-8", closefd=False))  # noqa: SIM115
+    sys.argv = ["regard", *arguments]
+    from regard.cli import main
+
+    main()
+
+
 @pytest.fixture(scope="session")
-def regard() -> Regard:
-    """Run the command line in a process of its own, as a user does."""
+def regard(tmp_path_factory) -> Regard:
+    """Run the command line in a process of its own, as a user does.
+
+    It is forked from a server that has the heavy imports behind it, which take longer than most of the commands.
+    """
+    server = multiprocessing.get_context("forkserver")
+    server.set_forkserver_preload(["regard.cli.app", "regard.pipeline", "regard.recipe", "tests.conftest"])
+    folder = tmp_path_factory.mktemp("streams")
 
     def run(*arguments: object, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "regard", *map(str, arguments)]
-        return subprocess.run(command, input=stdin, capture_output=True, encoding="utf-8", check=False)
+        command = list(map(str, arguments))
+        streams = [folder / name for name in ("stdin", "stdout", "stderr")]
+        for stream, text in zip(streams, (stdin or "", "", ""), strict=True):
+            stream.write_text(text, encoding="utf-8")
+        process = server.Process(target=as_a_command, args=(command, list(map(str, streams))))
+        process.start()
+        process.join()
+        assert process.exitcode is not None, "a process that was joined has ended"
+        out, err = (stream.read_text(encoding="utf-8") for stream in streams[1:])
+        return subprocess.CompletedProcess(command, process.exitcode, out, err)
 
     return run
 

@@ -5,6 +5,18 @@ import math
 import torch
 from torch import Tensor
 
+JOURNEY = torch.tensor(
+    [
+        [0.43, 0.15, 0.89],
+        [0.55, 0.87, 0.66],
+        [0.57, 0.85, 0.64],
+        [0.22, 0.58, 0.33],
+        [0.77, 0.25, 0.10],
+        [0.05, 0.80, 0.55],
+    ]
+)
+"""Your journey starts with one step: six tokens of width 3. Raschka, Build a Large Language Model, chapter 3."""
+
 
 def softmax(energies: list[float]) -> list[float]:
     """Return exp(e) over their sum."""
@@ -16,7 +28,7 @@ def attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """Return attended values (T, K) of one head, from queries (T, K), keys (S, K) and values (S, K)."""
     rows = []
     for query in q:
-        energies = [float(query @ key) / math.sqrt(len(key)) for key in k]
+        energies = [(query @ key).item() / math.sqrt(len(key)) for key in k]
         rows.append(sum(w * value for w, value in zip(softmax(energies), v, strict=True)))
     return torch.stack(rows)
 

@@ -17,7 +17,7 @@ def test_the_cost_of_windows_is_the_sum_over_what_counts_one_by_one():
         for i, (read, gold) in enumerate(pairwise(ids)):
             logits, state = model.step(torch.tensor([read]), state)
             if i >= len(ids) - 1 - n:
-                expected -= float(logits.log_softmax(-1)[0, gold])
+                expected -= logits.log_softmax(-1)[0, gold].item()
     for batch_tokens in (1, 8, 1000):
         found = windows_nll(model, windows, batch_tokens, torch.device("cpu"))
         torch.testing.assert_close(found, expected, rtol=0, atol=1e-10)

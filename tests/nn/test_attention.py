@@ -1,6 +1,6 @@
 import pytest
 import torch
-from tests.reference import attention
+from tests.reference import JOURNEY, attention
 
 from regard.nn.attention import (
     CrossAttention,
@@ -13,18 +13,6 @@ from regard.nn.attention import (
 )
 from regard.nn.trace import Trace
 
-TOKENS = torch.tensor(
-    [
-        [0.43, 0.15, 0.89],
-        [0.55, 0.87, 0.66],
-        [0.57, 0.85, 0.64],
-        [0.22, 0.58, 0.33],
-        [0.77, 0.25, 0.10],
-        [0.05, 0.80, 0.55],
-    ]
-)
-"""Six tokens of width 3. Raschka, Build a Large Language Model (From Scratch), chapter 3."""
-
 
 def heads(*shape: int) -> torch.Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(sum(shape)), dtype=torch.float64)
@@ -33,7 +21,7 @@ def heads(*shape: int) -> torch.Tensor:
 def test_trainable_attention_gives_the_books_values():
     torch.manual_seed(123)
     query, key, value = (torch.rand(3, 2) for _ in range(3))
-    q, k, v = ((TOKENS @ w)[None, None] for w in (query, key, value))
+    q, k, v = ((JOURNEY @ w)[None, None] for w in (query, key, value))
     values, weights = attend(q, k, v)
     expected_weights = torch.tensor([0.1500, 0.2264, 0.2199, 0.1311, 0.0906, 0.1820])
     expected = [

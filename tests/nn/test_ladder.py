@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from tests.reference import JOURNEY
 from torch import nn
 
 from regard.nn import ladder
@@ -26,22 +27,10 @@ from regard.nn.ladder import (
 )
 from regard.nn.positions import rotate, turns
 
-JOURNEY = torch.tensor(
-    [
-        [0.43, 0.15, 0.89],
-        [0.55, 0.87, 0.66],
-        [0.57, 0.85, 0.64],
-        [0.22, 0.58, 0.33],
-        [0.77, 0.25, 0.10],
-        [0.05, 0.80, 0.55],
-    ]
-)
-"""Your journey starts with one step."""
-
 LADDER_DOC = Path(__file__).parents[2] / "docs" / "ladder.md"
 
 
-def equal(found: torch.Tensor, expected: list) -> None:
+def assert_golden(found: torch.Tensor, expected: list) -> None:
     torch.testing.assert_close(found, torch.tensor(expected), rtol=0, atol=5.1e-5)
 
 
@@ -74,10 +63,10 @@ def batch_values() -> list:
 
 def test_rung_1_similarity():
     energies = JOURNEY @ JOURNEY.T
-    equal(energies[1], [0.9544, 1.4950, 1.4754, 0.8434, 0.7070, 1.0865])
-    equal(energies[1] / energies[1].sum(), [0.1455, 0.2278, 0.2249, 0.1285, 0.1077, 0.1656])
+    assert_golden(energies[1], [0.9544, 1.4950, 1.4754, 0.8434, 0.7070, 1.0865])
+    assert_golden(energies[1] / energies[1].sum(), [0.1455, 0.2278, 0.2249, 0.1285, 0.1077, 0.1656])
     values, weights = similarity(JOURNEY)
-    equal(
+    assert_golden(
         weights,
         [
             [0.2098, 0.2006, 0.1981, 0.1242, 0.1220, 0.1452],
@@ -88,7 +77,7 @@ def test_rung_1_similarity():
             [0.1385, 0.2184, 0.2128, 0.1420, 0.0988, 0.1896],
         ],
     )
-    equal(
+    assert_golden(
         values,
         [
             [0.4421, 0.5931, 0.5790],
@@ -103,15 +92,15 @@ def test_rung_1_similarity():
 
 def test_rung_2_matrices():
     rung = seeded(123, Matrices, 3, 2)
-    equal(rung.query.data, [[0.2961, 0.5166], [0.2517, 0.6886], [0.0740, 0.8665]])
-    equal(rung.key.data, [[0.1366, 0.1025], [0.1841, 0.7264], [0.3153, 0.6871]])
-    equal(rung.value.data, [[0.0756, 0.1966], [0.3164, 0.4017], [0.1186, 0.8274]])
+    assert_golden(rung.query.data, [[0.2961, 0.5166], [0.2517, 0.6886], [0.0740, 0.8665]])
+    assert_golden(rung.key.data, [[0.1366, 0.1025], [0.1841, 0.7264], [0.3153, 0.6871]])
+    assert_golden(rung.value.data, [[0.0756, 0.1966], [0.3164, 0.4017], [0.1186, 0.8274]])
     q, k = JOURNEY @ rung.query, JOURNEY @ rung.key
-    equal(q[1].detach(), [0.4306, 1.4551])
-    equal((q[1] @ k.T).detach(), [1.2705, 1.8524, 1.8111, 1.0795, 0.5577, 1.5440])
+    assert_golden(q[1].detach(), [0.4306, 1.4551])
+    assert_golden((q[1] @ k.T).detach(), [1.2705, 1.8524, 1.8111, 1.0795, 0.5577, 1.5440])
     values, weights = rung(JOURNEY)
-    equal(weights[1].detach(), [0.1500, 0.2264, 0.2199, 0.1311, 0.0906, 0.1820])
-    equal(
+    assert_golden(weights[1].detach(), [0.1500, 0.2264, 0.2199, 0.1311, 0.0906, 0.1820])
+    assert_golden(
         values.detach(),
         [
             [0.2996, 0.8053],
@@ -126,8 +115,8 @@ def test_rung_2_matrices():
 
 def test_rung_3_linear_layers():
     values, weights = seeded(789, LinearLayers, 3, 2)(JOURNEY)
-    equal(weights[0].detach(), [0.1921, 0.1646, 0.1652, 0.1550, 0.1721, 0.1510])
-    equal(
+    assert_golden(weights[0].detach(), [0.1921, 0.1646, 0.1652, 0.1550, 0.1721, 0.1510])
+    assert_golden(
         values.detach(),
         [
             [-0.0739, 0.0713],
@@ -142,7 +131,7 @@ def test_rung_3_linear_layers():
 
 def test_rung_4_causal():
     values, weights = seeded(789, Causal, 3, 2)(JOURNEY)
-    equal(
+    assert_golden(
         weights.detach(),
         [
             [1.0, 0.0, 0.0, 0.0, 0.0, 0.0],
@@ -153,12 +142,12 @@ def test_rung_4_causal():
             [0.1935, 0.1663, 0.1666, 0.1542, 0.1666, 0.1529],
         ],
     )
-    equal(values.detach(), causal_values())
+    assert_golden(values.detach(), causal_values())
 
 
 def test_rung_5_dropout_leaves_out_weights_and_scales_the_others_up():
     rung = seeded(789, WithDropout, 3, 2, 0.5)
-    equal(rung.eval()(JOURNEY)[0].detach(), causal_values())
+    assert_golden(rung.eval()(JOURNEY)[0].detach(), causal_values())
     whole = rung(JOURNEY)[1].detach()
     torch.manual_seed(1)
     dropped = rung.train()(JOURNEY)[1].detach()
@@ -170,7 +159,7 @@ def test_rung_5_dropout_leaves_out_weights_and_scales_the_others_up():
 def test_rung_6_a_batch():
     values = seeded(123, Batched, 3, 2)(torch.stack([JOURNEY, JOURNEY]))
     for sentence in values.detach():
-        equal(sentence, batch_values())
+        assert_golden(sentence, batch_values())
 
 
 def test_rung_7_stacked_heads():
@@ -184,15 +173,15 @@ def test_rung_7_stacked_heads():
         [0.5077, 0.3493],
     ]
     for sentence in values:
-        equal(sentence[:, :2], batch_values())
-        equal(sentence[:, 2:], second)
+        assert_golden(sentence[:, :2], batch_values())
+        assert_golden(sentence[:, 2:], second)
 
 
 @pytest.mark.parametrize("rung", [MultiHead, Fused, Cached])
 def test_rungs_8_to_10_multi_head_attention(rung):
     values = seeded(123, rung, 3, 2, 2)(torch.stack([JOURNEY, JOURNEY])).detach()
     for sentence in values:
-        equal(
+        assert_golden(
             sentence,
             [
                 [0.3190, 0.4858],

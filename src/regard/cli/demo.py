@@ -76,7 +76,7 @@ def translate_phrases(run: RunFolder, minutes: float, runtime: Runtime, fresh: b
 
 
 def continue_topics(run: RunFolder, minutes: float, runtime: Runtime, fresh: bool) -> None:
-    """Second act: train a language model on the topics of Python's help, and let it go on with an unseen one."""
+    """Second act: train a language model on the topics of Python's help, score unseen ones, and let it go on."""
     train, valid = split_by_order(python_topics(), 0.1)
     say(
         f"\nThe topics of Python's own help: {sum(map(len, train)):,} characters to train on, the last "

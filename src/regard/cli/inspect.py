@@ -5,12 +5,12 @@ from pathlib import Path
 
 from regard.bundle import load_bundle, run_bundle
 from regard.cli import say
-from regard.cli.translate import load_translator
+from regard.cli.translate import with_beam
 from regard.errors import ConfigError, RunError
 from regard.inspection.explanation import Explanation, to_json
 from regard.inspection.page import render_page
 from regard.inspection.plots import draw
-from regard.pipeline import TextGenerator
+from regard.pipeline import TextGenerator, Translator
 from regard.runtime import prepare_runtime
 
 WRITERS: dict[str, Callable[[Explanation, Path], None]] = {
@@ -36,11 +36,12 @@ def run_inspect(run: Path, text: str, to: Path, target: str | None, beam: int | 
 
 def explain(run: Path, text: str, target: str | None, beam: int | None, device: str) -> Explanation:
     """Return the explanation of a translation, or of running text if the run was trained on that."""
-    if load_bundle(run_bundle(run)).card.get("job") != "text":
-        return load_translator(run, beam, device).explain(text, target)
+    bundle, place = load_bundle(run_bundle(run)), prepare_runtime(device).device
+    if bundle.card.get("job") != "text":
+        return with_beam(Translator(bundle, place), beam).explain(text, target)
     if target is not None or beam is not None:
         raise ConfigError(f"--target and --beam are for translations, and {run} was trained on running text.")
-    return TextGenerator.load(run, prepare_runtime(device).device).explain(text)
+    return TextGenerator(bundle, place).explain(text)
 
 
 def write(path: Path, content: str) -> None:

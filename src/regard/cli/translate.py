@@ -28,7 +28,11 @@ def run_translate(run: Path, file: Path | None, beam: int | None, n_best: int, d
 
 def load_translator(run: Path, beam: int | None, device: str) -> Translator:
     """Return the translator of a run with the given beam, or the one it was trained for."""
-    translator = Translator.load(run, prepare_runtime(device).device)
+    return with_beam(Translator.load(run, prepare_runtime(device).device), beam)
+
+
+def with_beam(translator: Translator, beam: int | None) -> Translator:
+    """Return the translator set to a beam, if one is given. Raises ConfigError if it is out of range."""
     if beam is not None:
         if not 1 <= beam <= 100:
             raise ConfigError(f"--beam is {beam}; it must be between 1 and 100.")

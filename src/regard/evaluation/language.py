@@ -50,10 +50,10 @@ def language_scores(nats: float, n_tokens: int, text: str, known: str | None = N
         raise DataError("The text is empty, so it has no cost. Give at least one character.")
     n_bytes = len(text.encode())
     if known:
-        how = "counts of the training text"
+        how = "knowing the training text"
         ngram, packed = nats_after(text, known), n_packed(known + text) - n_packed(known)
     else:
-        how = "what went before in this text"
+        how = "knowing what went before in this text"
         ngram, packed = nats_alone(text), n_packed(text)
     found = [("5-gram of characters", ngram), ("xz -9e", packed * 8 * log(2))]
     floors = [Floor(name, how, cost / log(2) / n_bytes, cost / len(text)) for name, cost in found]

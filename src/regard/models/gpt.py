@@ -4,7 +4,7 @@ Radford et al. 2019 (GPT-2), and by default the shape that such models have toda
 no loss and no search.
 """
 
-from typing import ClassVar, Literal, NoReturn, cast
+from typing import ClassVar, Literal, cast
 
 import torch
 import torch.nn.functional as F
@@ -14,18 +14,13 @@ from torch import Tensor, nn
 
 from regard.batch import Batch
 from regard.errors import DataError
-from regard.nn.attention import attend, attend_fast, attend_prefixed, merge_heads
+from regard.nn.causal import CausalAttention, KeysValues, NewKeysValues, PastKeysValues, SourceKeysValues, Turns
 from regard.nn.dropout import Dropout
 from regard.nn.embedding import Embeddings
-from regard.nn.positions import rotate, turns
+from regard.nn.feed_forward import FeedForward
+from regard.nn.positions import turns
 from regard.nn.state import State
 from regard.nn.trace import Trace
-
-Turns = tuple[Float[Tensor, "*batch T half"], Float[Tensor, "*batch T half"]]
-KeysValues = tuple[Float[Tensor, "B G L K"], Float[Tensor, "B G L K"]]
-SourceKeysValues = tuple[Float[Tensor, "N G S K"], Float[Tensor, "N G S K"]]
-PastKeysValues = tuple[Float[Tensor, "R G P K"], Float[Tensor, "R G P K"]]
-NewKeysValues = tuple[Float[Tensor, "R G Q K"], Float[Tensor, "R G Q K"]]
 
 
 class GPTConfig(BaseModel):
@@ -35,7 +30,8 @@ class GPTConfig(BaseModel):
     many tokens, itself included, a position looks back at; None is all. n_kv_heads: keys and values shared by groups of
     heads (Ainslie et al. 2023). feed_forward: None is four times the width, or 8/3 for "swiglu", which has a third
     matrix. mix adds the embedding again before each layer, by two learned numbers. initialisation "zero" starts every
-    layer as nothing added; "gpt2" draws from N(0, .02^2), scaled down with depth for what is added.
+    layer as nothing added; "gpt2" draws from N(0, .02^2), scaled down with depth for what is added. tied gives input
+    and output one table; without it the output layer starts at zero.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -170,16 +166,13 @@ class GPT(nn.Module):
         """
         if self.positions is None:
             return self.dropout(embedded * self.config.width**0.5)
-        if embedded.shape[1] > self.config.context:
-            self.refuse(embedded.shape[1])
+        if (n_tokens := int(positions.max()) + 1) > self.config.context:
+            raise DataError(
+                f"A sequence has {n_tokens:,} tokens, source and target together; this model has learned "
+                f"{self.config.context:,} positions. Shorten it, or train with model.positions=rotary or more "
+                "model.context."
+            )
         return self.dropout(embedded + self.positions(positions))
-
-    def refuse(self, n_tokens: int) -> NoReturn:
-        """Raise DataError: with learned positions nothing can be longer than the context."""
-        raise DataError(
-            f"A sequence has {n_tokens:,} tokens, source and target together; this model has learned "
-            f"{self.config.context:,} positions. Shorten it, or train with model.positions=rotary or a longer context."
-        )
 
     def turning(self, positions: Int[Tensor, "#B L"]) -> Turns | None:
         """Return the angles by which queries and keys are turned, or None if positions were added already."""
@@ -200,8 +193,6 @@ class GPT(nn.Module):
 
     def step(self, last: Int[Tensor, " R"], state: State) -> tuple[Float[Tensor, "R V"], State]:
         position = state.rows["position"]
-        if self.positions is not None and int(position.max()) >= self.config.context:
-            self.refuse(int(position.max()) + 1)
         x = start = self.place(self.embeddings.target(last[:, None]), position)  # (R, 1, D)
         turning = self.turning(position)
         keep = self.visible_source(state)
@@ -226,8 +217,17 @@ class Layer(nn.Module):
 
     def __init__(self, config: GPTConfig) -> None:
         super().__init__()
-        self.attention, self.attention_norm = CausalAttention(config), make_norm(config)
-        self.feed_forward, self.feed_forward_norm = FeedForward(config), make_norm(config)
+        self.attention = CausalAttention(
+            config.width,
+            config.n_heads,
+            config.kv_heads,
+            bias=config.bias,
+            qk_norm=config.qk_norm,
+            window=config.window,
+        )
+        self.attention_norm = make_norm(config)
+        self.feed_forward = FeedForward(config.width, config.inner_width, config.activation, bias=config.bias)
+        self.feed_forward_norm = make_norm(config)
         self.mix = nn.Parameter(torch.tensor([1.0, 0.0])) if config.mix else None
         self.dropout = Dropout(config.dropout_rate)
 
@@ -265,90 +265,6 @@ class Layer(nn.Module):
     def mixed(self, x: Float[Tensor, "B L D"], start: Float[Tensor, "B L D"]) -> Float[Tensor, "B L D"]:
         """Return x with the first layer's input added again, in learned shares."""
         return x if self.mix is None else self.mix[0] * x + self.mix[1] * start
-
-
-class CausalAttention(nn.Module):
-    """Attention of every position to itself and the ones before it; one product makes queries, keys and values."""
-
-    def __init__(self, config: GPTConfig) -> None:
-        super().__init__()
-        self.config = config
-        self.heads = [config.n_heads, config.kv_heads, config.kv_heads]
-        self.qkv = nn.Linear(config.width, sum(self.heads) * config.head_width, bias=config.bias)
-        self.output = nn.Linear(config.width, config.width, bias=config.bias)
-
-    def project(
-        self, x: Float[Tensor, "B L D"], turning: Turns | None
-    ) -> tuple[Float[Tensor, "B H L K"], Float[Tensor, "B G L K"], Float[Tensor, "B G L K"]]:
-        """Return queries, keys and values; queries and keys normalised and turned as the settings say."""
-        heads = self.qkv(x).unflatten(-1, (-1, self.config.head_width)).transpose(1, 2)  # (B, H + 2G, L, K)
-        q, k, v = heads.split(self.heads, dim=1)
-        if self.config.qk_norm:
-            q, k = F.rms_norm(q, q.shape[-1:]), F.rms_norm(k, k.shape[-1:])
-        if turning is not None:
-            q, k = rotate(q, *turning), rotate(k, *turning)
-        return q, k, v
-
-    def forward(
-        self,
-        x: Float[Tensor, "B L D"],
-        turning: Turns | None,
-        visible: Bool[Tensor, "B 1 L L"] | None,
-        trace: Trace | None,
-        name: str,
-        n_source: int,
-    ) -> tuple[Float[Tensor, "B L D"], KeysValues]:
-        q, k, v = self.project(x, turning)
-        group = self.config.n_heads // self.config.kv_heads
-        keys, values = (y.repeat_interleave(group, dim=1) if group > 1 else y for y in (k, v))
-        if trace is None:
-            attended = attend_fast(q, keys, values, visible, causal=visible is None)
-        else:
-            attended, weights = attend(q, keys, values, visible)
-            if n_source:
-                trace.record(f"{name}.source", weights[:, :, :n_source, :n_source])
-            trace.record(f"{name}.context", weights[:, :, n_source:])  # (B, H, T, S + T)
-        return self.output(merge_heads(attended)), (k, v)
-
-    def step(
-        self,
-        x: Float[Tensor, "R 1 D"],
-        turning: Turns | None,
-        source: SourceKeysValues,
-        keep: Bool[Tensor, "N beams S"],
-        past: PastKeysValues,
-    ) -> tuple[Float[Tensor, "R 1 D"], NewKeysValues]:
-        q, k, v = self.project(x, turning)
-        keys, values = torch.cat([past[0], k], dim=2), torch.cat([past[1], v], dim=2)
-        if self.config.window is not None:
-            keys, values = keys[:, :, -self.config.window :], values[:, :, -self.config.window :]
-        attended = attend_prefixed(q, *source, keep, keys, values)
-        return self.output(merge_heads(attended)), (keys, values)
-
-
-class FeedForward(nn.Module):
-    """Two linear layers with a nonlinearity between them, or three where one gates another.
-
-    Squared ReLU: So et al. 2021. SwiGLU: Shazeer 2020, equation 6. GELU: in GPT-2's approximation by tanh.
-    """
-
-    def __init__(self, config: GPTConfig) -> None:
-        super().__init__()
-        self.activation = config.activation
-        n_inner = 2 if config.activation == "swiglu" else 1
-        self.inner = nn.Linear(config.width, n_inner * config.inner_width, bias=config.bias)
-        self.outer = nn.Linear(config.inner_width, config.width, bias=config.bias)
-
-    def forward(self, x: Float[Tensor, "B L D"]) -> Float[Tensor, "B L D"]:
-        inner = self.inner(x)
-        match self.activation:
-            case "squared_relu":
-                return self.outer(F.relu(inner).square())
-            case "gelu":
-                return self.outer(F.gelu(inner, approximate="tanh"))
-            case _:
-                gate, value = inner.chunk(2, dim=-1)
-                return self.outer(F.silu(gate) * value)
 
 
 def make_norm(config: GPTConfig) -> nn.Module:

@@ -15,6 +15,7 @@ from regard.batch import Batch
 from regard.nn.attention import CrossAttention, SelfAttention
 from regard.nn.dropout import Dropout
 from regard.nn.embedding import Embeddings
+from regard.nn.feed_forward import FeedForward
 from regard.nn.positions import sinusoids
 from regard.nn.state import State, fold_beams
 from regard.nn.trace import Trace
@@ -125,7 +126,7 @@ class EncoderLayer(nn.Module):
     def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
         self.attention, self.attention_frame = SelfAttention(config.width, config.n_heads), Residual(config)
-        self.feed_forward, self.feed_forward_frame = FeedForward(config), Residual(config)
+        self.feed_forward, self.feed_forward_frame = make_feed_forward(config), Residual(config)
 
     def forward(
         self, x: Float[Tensor, "B S D"], keep: Bool[Tensor, "B 1 1 S"], trace: Trace | None, name: str
@@ -143,7 +144,7 @@ class DecoderLayer(nn.Module):
         super().__init__()
         self.attention, self.attention_frame = SelfAttention(config.width, config.n_heads), Residual(config)
         self.cross, self.cross_frame = CrossAttention(config.width, config.n_heads), Residual(config)
-        self.feed_forward, self.feed_forward_frame = FeedForward(config), Residual(config)
+        self.feed_forward, self.feed_forward_frame = make_feed_forward(config), Residual(config)
 
     def forward(
         self,
@@ -196,17 +197,9 @@ class Residual(nn.Module):
         return x if self.before else self.norm(x)
 
 
-class FeedForward(nn.Module):
-    """Two linear layers with a rectifier between them. Vaswani et al. 2017, equation 2."""
-
-    def __init__(self, config: TransformerConfig) -> None:
-        super().__init__()
-        self.inner = nn.Linear(config.width, config.feed_forward)
-        self.outer = nn.Linear(config.feed_forward, config.width)
-        self.dropout = Dropout(config.dropout_rate)
-
-    def forward(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
-        return self.outer(self.dropout(F.relu(self.inner(x))))
+def make_feed_forward(config: TransformerConfig) -> FeedForward:
+    """Return the feed-forward layer of the settings."""
+    return FeedForward(config.width, config.feed_forward, "relu", dropout_rate=config.dropout_rate)
 
 
 def initialise(module: nn.Module) -> None:

@@ -1,0 +1,88 @@
+"""Causal self-attention as decoder-only models have it: over a whole sequence, or one new position at a time."""
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from regard.nn.attention import attend, attend_fast, attend_prefixed, merge_heads
+from regard.nn.positions import rotate
+from regard.nn.trace import Trace
+
+Turns = tuple[Float[Tensor, "*batch T half"], Float[Tensor, "*batch T half"]]
+KeysValues = tuple[Float[Tensor, "B G L K"], Float[Tensor, "B G L K"]]
+SourceKeysValues = tuple[Float[Tensor, "N G S K"], Float[Tensor, "N G S K"]]
+PastKeysValues = tuple[Float[Tensor, "R G P K"], Float[Tensor, "R G P K"]]
+NewKeysValues = tuple[Float[Tensor, "R G Q K"], Float[Tensor, "R G Q K"]]
+"""Keys and values of a sequence, of a source that hypotheses share, of a hypothesis, and with a position appended."""
+
+
+class CausalAttention(nn.Module):
+    """Attention of every position to itself and the ones before it; one product makes queries, keys and values.
+
+    Each of the n_kv_heads keys and values serves a group of heads (Ainslie et al. 2023). qk_norm normalises queries and
+    keys (Henry et al. 2020). window: how many positions back, its own included, one may look; None is all.
+    """
+
+    def __init__(
+        self, width: int, n_heads: int, n_kv_heads: int, *, bias: bool, qk_norm: bool, window: int | None
+    ) -> None:
+        super().__init__()
+        self.heads, self.width_head = [n_heads, n_kv_heads, n_kv_heads], width // n_heads
+        self.qk_norm, self.window = qk_norm, window
+        self.qkv = nn.Linear(width, sum(self.heads) * self.width_head, bias=bias)
+        self.output = nn.Linear(width, width, bias=bias)
+
+    def project(
+        self, x: Float[Tensor, "B L D"], turning: Turns | None
+    ) -> tuple[Float[Tensor, "B H L K"], Float[Tensor, "B G L K"], Float[Tensor, "B G L K"]]:
+        """Return queries, keys and values; queries and keys normalised and turned as the settings say."""
+        heads = self.qkv(x).unflatten(-1, (-1, self.width_head)).transpose(1, 2)  # (B, H + 2G, L, K)
+        q, k, v = heads.split(self.heads, dim=1)
+        if self.qk_norm:
+            q, k = F.rms_norm(q, q.shape[-1:]), F.rms_norm(k, k.shape[-1:])
+        if turning is not None:
+            q, k = rotate(q, *turning), rotate(k, *turning)
+        return q, k, v
+
+    def forward(
+        self,
+        x: Float[Tensor, "B L D"],
+        turning: Turns | None,
+        visible: Bool[Tensor, "B 1 L L"] | None,
+        trace: Trace | None,
+        name: str,
+        n_source: int,
+    ) -> tuple[Float[Tensor, "B L D"], KeysValues]:
+        """Return the output, and the keys and values that later positions attend to.
+
+        visible: which positions may be attended to; None is all up to its own. The first n_source positions are a
+        source, whose weights a trace gets apart.
+        """
+        q, k, v = self.project(x, turning)
+        group = self.heads[0] // self.heads[1]
+        keys, values = (y.repeat_interleave(group, dim=1) if group > 1 else y for y in (k, v))
+        if trace is None:
+            attended = attend_fast(q, keys, values, visible, causal=visible is None)
+        else:
+            attended, weights = attend(q, keys, values, visible)
+            if n_source:
+                trace.record(f"{name}.source", weights[:, :, :n_source, :n_source])
+            trace.record(f"{name}.context", weights[:, :, n_source:])  # (B, H, T, S + T)
+        return self.output(merge_heads(attended)), (k, v)
+
+    def step(
+        self,
+        x: Float[Tensor, "R 1 D"],
+        turning: Turns | None,
+        source: SourceKeysValues,
+        keep: Bool[Tensor, "N beams S"],
+        past: PastKeysValues,
+    ) -> tuple[Float[Tensor, "R 1 D"], NewKeysValues]:
+        """Return the output for one new position, and the keys and values of all positions behind the source."""
+        q, k, v = self.project(x, turning)
+        keys, values = torch.cat([past[0], k], dim=2), torch.cat([past[1], v], dim=2)
+        if self.window is not None:
+            keys, values = keys[:, :, -self.window :], values[:, :, -self.window :]
+        attended = attend_prefixed(q, *source, keep, keys, values)
+        return self.output(merge_heads(attended)), (keys, values)
