@@ -135,6 +135,20 @@ ON_PAIRS: dict[str, dict[str, Settings]] = {
 }
 
 ON_TEXT: dict[str, dict[str, Settings]] = {
+    "quick": {
+        "gpt": {
+            "model": {
+                "width": 96,
+                "n_layers": 3,
+                "n_heads": 3,
+                "context": 128,
+                "ngrams": 5,
+                "ngram_buckets": 16384,
+                "dropout_rate": 0.0,
+            },
+            "training": {"minutes": 3, "batch_tokens": 2048, "label_smoothing": 0.0, "validation_steps": 2000},
+        }
+    },
     "tiny": {
         "gpt": {
             "model": {"context": 128, "dropout_rate": 0.1},

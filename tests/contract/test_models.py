@@ -12,7 +12,7 @@ from regard.models import MODELS
 from regard.nn.state import repeat_rows, select_rows, select_sentences
 from regard.nn.trace import Trace
 from regard.text.tokenizer import Tokenizer, TokenizerConfig
-from regard.training.loop import batch_loss
+from regard.training.gradients import batch_loss
 
 SMALL = {
     "rnn": ("rnn", {"width": 6, "embedding_width": 8}),
@@ -40,6 +40,7 @@ SMALL = {
         "gpt",
         {"width": 8, "n_heads": 4, "n_kv_heads": 2, "n_layers": 2, "window": 4, "activation": "swiglu", "tied": True},
     ),
+    "gpt, n-grams": ("gpt", {"width": 8, "n_heads": 2, "ngrams": 3, "ngram_buckets": 50}),
     "gpt, 2019": (
         "gpt",
         {"width": 8, "n_heads": 2, "positions": "learned", "norm": "layer", "activation": "gelu", "bias": True}

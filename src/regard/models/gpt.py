@@ -18,6 +18,7 @@ from regard.nn.causal import CausalAttention, KeysValues, NewKeysValues, PastKey
 from regard.nn.dropout import Dropout
 from regard.nn.embedding import Embeddings
 from regard.nn.feed_forward import FeedForward
+from regard.nn.ngrams import NgramEmbeddings
 from regard.nn.positions import turns
 from regard.nn.state import State
 from regard.nn.trace import Trace
@@ -29,9 +30,10 @@ class GPTConfig(BaseModel):
     context: tokens a window of running text has, and the most that are attended to when text is continued. window: how
     many tokens, itself included, a position looks back at; None is all. n_kv_heads: keys and values shared by groups of
     heads (Ainslie et al. 2023). feed_forward: None is four times the width, or 8/3 for "swiglu", which has a third
-    matrix. mix adds the embedding again before each layer, by two learned numbers. initialisation "zero" starts every
-    layer as nothing added; "gpt2" draws from N(0, .02^2), scaled down with depth for what is added. tied gives input
-    and output one table; without it the output layer starts at zero.
+    matrix. ngrams: the last 2, 3 .. ngrams tokens are embedded together, too, each length in a hashed table of
+    ngram_buckets entries (Pagnoni et al. 2024). mix adds the embedding again before each layer, by two learned numbers.
+    initialisation "zero" starts every layer as nothing added; "gpt2" draws from N(0, .02^2), scaled down with depth for
+    what is added. tied gives input and output one table; without it the output layer starts at zero.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -43,6 +45,8 @@ class GPTConfig(BaseModel):
     feed_forward: int | None = Field(None, ge=1)
     context: int = Field(128, ge=2)
     window: int | None = Field(None, ge=1)
+    ngrams: int = Field(1, ge=1, le=8)
+    ngram_buckets: int = Field(8192, ge=1)
     positions: Literal["rotary", "learned"] = "rotary"
     norm: Literal["rms", "layer"] = "rms"
     activation: Literal["squared_relu", "swiglu", "gelu"] = "squared_relu"
@@ -98,6 +102,8 @@ class GPT(nn.Module):
         assert source_vocabulary == target_vocabulary, "one sequence has one vocabulary"
         self.config = config
         self.embeddings = Embeddings(source_vocabulary, target_vocabulary, config.width, "all")
+        several = config.ngrams > 1
+        self.ngrams = NgramEmbeddings(config.ngrams, config.ngram_buckets, config.width) if several else None
         learned = config.positions == "learned"
         self.positions = nn.Embedding(config.context, config.width) if learned else None
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.n_layers))
@@ -116,6 +122,8 @@ class GPT(nn.Module):
                     nn.init.zeros_(module.bias)
             elif isinstance(module, nn.Embedding):
                 nn.init.normal_(module.weight, std=0.02 if gpt2 else self.config.width**-0.5)
+        if self.ngrams is not None:
+            self.ngrams.initialise()
         for layer in cast(list[Layer], self.layers):
             for added in (layer.attention.output, layer.feed_forward.outer):
                 nn.init.normal_(added.weight, std=0.02 * (2 * self.config.n_layers) ** -0.5 if gpt2 else 0.0)
@@ -123,10 +131,22 @@ class GPT(nn.Module):
     def forward(self, batch: Batch, trace: Trace | None = None) -> Float[Tensor, "B T D"]:
         assert batch.target is not None and batch.target_keep is not None, "a batch without a target can only be begun"
         n_source = batch.source.shape[1]
-        embedded = torch.cat([self.embeddings.source(batch.source), self.embeddings.target(batch.target)], dim=1)
+        before = self.recent(batch.source, batch.source_keep)
+        embedded = torch.cat([self.embed(batch.source), self.embed(batch.target, before)], dim=1)
         keep = torch.cat([batch.source_keep, batch.target_keep], dim=1)
         x, _ = self.read(embedded, keep, n_source, trace)
         return self.norm(x[:, n_source:])
+
+    def embed(self, ids: Int[Tensor, "B L"], before: Int[Tensor, "B N"] | None = None) -> Float[Tensor, "B L D"]:
+        """Return the embeddings of tokens; before: what stands in front of them, None for nothing."""
+        embedded = self.embeddings.target(ids)
+        if self.ngrams is None:
+            return embedded
+        return embedded + self.ngrams(ids, ids.new_zeros(len(ids), self.ngrams.n_before) if before is None else before)
+
+    def recent(self, ids: Int[Tensor, "B L"], keep: Bool[Tensor, "B L"]) -> Int[Tensor, "B N"] | None:
+        """Return the last of the given tokens, as many as the embedding of the next one looks back at."""
+        return None if self.ngrams is None else self.ngrams.last_of(ids, keep)
 
     @property
     def output_weight(self) -> Float[Tensor, "V D"]:
@@ -182,21 +202,25 @@ class GPT(nn.Module):
         n, n_source = batch.source.shape
         rows: dict[str, Tensor] = {"position": batch.source_keep.sum(1, keepdim=True)}
         sentences = {"keep": batch.source_keep}
+        if (recent := self.recent(batch.source, batch.source_keep)) is not None:
+            rows["recent"] = recent
         empty = self.output_weight.new_empty(n, self.config.kv_heads, 0, self.config.head_width)
         caches = [(empty, empty)] * self.config.n_layers
         if n_source:
-            _, caches = self.read(self.embeddings.source(batch.source), batch.source_keep, n_source)
+            _, caches = self.read(self.embed(batch.source), batch.source_keep, n_source)
         for i, (keys, values) in enumerate(caches):
             sentences[f"{i}.keys"], sentences[f"{i}.values"] = keys, values
             rows[f"{i}.keys"] = rows[f"{i}.values"] = empty
         return State(sentences, rows)
 
     def step(self, last: Int[Tensor, " R"], state: State) -> tuple[Float[Tensor, "R V"], State]:
-        position = state.rows["position"]
-        x = start = self.place(self.embeddings.target(last[:, None]), position)  # (R, 1, D)
+        position, recent = state.rows["position"], state.rows.get("recent")
+        x = start = self.place(self.embed(last[:, None], recent), position)  # (R, 1, D)
         turning = self.turning(position)
         keep = self.visible_source(state)
         rows = {"position": position + 1}
+        if recent is not None:
+            rows["recent"] = torch.cat([recent[:, 1:], last[:, None]], dim=1)
         for i, layer in enumerate(cast(list[Layer], self.layers)):
             source = state.sentences[f"{i}.keys"], state.sentences[f"{i}.values"]
             past = state.rows[f"{i}.keys"], state.rows[f"{i}.values"]

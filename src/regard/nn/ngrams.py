@@ -1,0 +1,49 @@
+"""Embeddings of the last few tokens together, beside the embedding of the last one."""
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+MULTIPLIER, MODULUS = 1_540_483_477, 2**31 - 1
+"""A product of a number below MODULUS and MULTIPLIER stays below 2^62, so that int64 holds it."""
+
+
+class NgramEmbeddings(nn.Module):
+    """One table of hashed n-grams for every length from 2 to `longest`. Pagnoni et al. 2024 (BLT), section 3.2.1.
+
+    Two n-grams that fall into one bucket share its entry. Entries start at zero, as nothing added.
+    """
+
+    def __init__(self, longest: int, buckets: int, width: int) -> None:
+        super().__init__()
+        assert longest >= 2, "the embedding of one token is another table"
+        self.n_before = longest - 1
+        self.tables = nn.ModuleList(nn.Embedding(buckets, width) for _ in range(self.n_before))
+        self.buckets = buckets
+        self.initialise()
+
+    def initialise(self) -> None:
+        """Set every entry to zero."""
+        for parameter in self.parameters():
+            nn.init.zeros_(parameter)
+
+    def forward(self, ids: Int[Tensor, "B L"], before: Int[Tensor, "B N"]) -> Float[Tensor, "B L D"]:
+        """Return the sum, over the lengths, of the entry of the n-gram that ends at each position.
+
+        before: the longest - 1 tokens in front of ids, 0 where there are none.
+        """
+        length = ids.shape[1]
+        tokens = torch.cat([before, ids], dim=1)
+        hashes, embedded = ids, []
+        for n, table in enumerate(self.tables, start=1):
+            start = self.n_before - n
+            hashes = (hashes * MULTIPLIER + tokens[:, start : start + length]) % MODULUS
+            embedded.append(table(hashes % self.buckets))
+        return torch.stack(embedded).sum(0)
+
+    def last_of(self, ids: Int[Tensor, "B L"], keep: Bool[Tensor, "B L"]) -> Int[Tensor, "B N"]:
+        """Return the last tokens of padded sequences, as many as a next one wants in front of it."""
+        at = keep.sum(1, keepdim=True) - self.n_before + torch.arange(self.n_before, device=ids.device)
+        if not ids.shape[1]:
+            return torch.zeros_like(at)
+        return ids.gather(1, at.clamp(min=0)).masked_fill(at < 0, 0)
