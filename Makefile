@@ -1,5 +1,6 @@
 # make demo    the embedded default: install, train, translate, show; minutes, no data to bring
 # make test    every test
+# make prove   the long proofs: hundreds of kills, and whatever else takes too long for every day
 # make check   format, lint, types and the import table
 # make clean   remove the environment
 #
@@ -10,7 +11,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: demo test check clean
+.PHONY: demo test prove check clean
 
 IS_NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for name in python3.11 python3 python; do \
@@ -25,6 +26,9 @@ demo: $(BIN)/.installed
 
 test: $(BIN)/.installed-dev
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+prove: $(BIN)/.installed-dev
+	$(BIN)/python -m pytest $(PYTEST_ARGS) -m prove
 
 check: $(BIN)/.installed-dev
 	$(BIN)/ruff format --check .

@@ -1,4 +1,4 @@
-"""Target tokens a second in training: regard's Transformer-Tiny against JoeyNMT's, in turn on the same machine.
+"""Target tokens a second in training: regard's tiny models against JoeyNMT's, in turn on the same machine.
 
 JoeyNMT gets the very pieces that regard trains on, written as ids with spaces between them, so sequences, vocabulary
 and batch size in tokens are the same. Each round trains both, each in a process of its own; speeds are what each logs
@@ -26,19 +26,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-DATA = Path(__file__).resolve().parents[2] / "shared/data/multi30k/raw"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "regard-benchmarks"
 SOURCE, TARGET = "en", "de"
 JOEYNMT = "2.3.0"
 CPU_WHEELS = "https://download.pytorch.org/whl/cpu"
 WARM_UP_STEPS = 20
 STEPS_A_RECORD = 10  # regard's; JoeyNMT is told to log as often
-WIDTH, FEED_FORWARD, N_HEADS, N_LAYERS, DROPOUT_RATE, LABEL_SMOOTHING = 128, 256, 4, 4, 0.3, 0.1
+FEED_FORWARD, N_HEADS, N_LAYERS, DROPOUT_RATE, LABEL_SMOOTHING = 256, 4, 4, 0.3, 0.1
+WIDTHS = {"transformer": 128, "bahdanau": 256}
+OURS = {"transformer": [], "bahdanau": [f"model.{name}=256" for name in ("embedding_width", "attention_width")]}
 
 
 @dataclass(frozen=True, slots=True)
 class Corpus:
-    """The training text as JoeyNMT reads it. Ids are those of regard; `unknown` is one that no sentence uses."""
+    """The training text as JoeyNMT reads it. Ids are those of regard; `unknown` is one that no sentence uses.
+
+    operations: what regard's training computes in matrix products for a target token. gemm_rate: what this machine can.
+    """
 
     folder: Path
     vocabulary: int
@@ -47,6 +51,8 @@ class Corpus:
     source_tokens: int
     target_tokens: int
     regard_parameters: int
+    operations: float
+    gemm_rate: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +76,7 @@ def main() -> None:
         regard_run(options, warm, seed=0, steps=WARM_UP_STEPS + STEPS_A_RECORD)
         spawn = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(1, mp_context=spawn) as other:
-            corpus = other.submit(write_corpus, warm, options.data, work / "corpus").result()
+            corpus = other.submit(write_corpus, warm, options, work / "corpus").result()
         joeynmt_run(options, joeynmt, corpus, work / "joeynmt-warm", seed=0, steps=WARM_UP_STEPS + STEPS_A_RECORD)
         say(header(options, corpus, warm, work / "joeynmt-warm"))
         pairs = []
@@ -81,14 +87,18 @@ def main() -> None:
             pairs.append((a, b))
             say(f"round {i}: {a.tokens_per_second:,.0f} against {b.tokens_per_second:,.0f} tokens/s")
     print(table(pairs))
+    rate = statistics.median(a.tokens_per_second for a, _ in pairs) * corpus.operations
+    print(
+        f"regard computes {corpus.operations / 1e6:.2f} M operations a target token in matrix products, "
+        f"{rate / 1e9:.1f} GFLOP/s: {rate / corpus.gemm_rate:.0%} of this machine's {corpus.gemm_rate / 1e9:.1f}."
+    )
 
 
 def arguments() -> argparse.Namespace:
     """Return the checked options of the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "data", nargs="?", type=Path, default=DATA, help="folder of train.en, train.de, val.en, val.de [%(default)s]"
-    )
+    parser.add_argument("data", type=Path, help="folder of train.en, train.de, val.en, val.de")
+    parser.add_argument("--model", choices=WIDTHS, default="transformer", help="[%(default)s]")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="threads of each training [%(default)s]")
     parser.add_argument("--rounds", type=int, default=5, help="pairs of trainings [%(default)s]")
     parser.add_argument("--regard-steps", type=int, default=180, help="steps of one training [%(default)s]")
@@ -136,7 +146,7 @@ def joeynmt_python(python: str) -> Path:
 
 
 def regard_run(options: argparse.Namespace, place: Path, seed: int, steps: int) -> Run:
-    """Train regard's Transformer-Tiny and return what was measured. Validates once, at the end."""
+    """Train regard's model and return what was measured. Validates once, at the end."""
     files = list(map(str, corpus_files(options.data)))
     settings = [
         f"training.steps={steps}",
@@ -145,9 +155,10 @@ def regard_run(options: argparse.Namespace, place: Path, seed: int, steps: int) 
         f"training.label_smoothing={LABEL_SMOOTHING}",
         f"model.dropout_rate={DROPOUT_RATE}",
         "decoding.beam=1",
+        *OURS[options.model],
         *options.set,
     ]
-    command = [sys.executable, "-m", "regard", "train", *files[:2], "--model", "transformer", "--preset", "tiny"]
+    command = [sys.executable, "-m", "regard", "train", *files[:2], "--model", options.model, "--preset", "tiny"]
     command += ["--device", "cpu", "--valid", files[2], "--valid", files[3], "--to", str(place), "--seed", str(seed)]
     command += [part for setting in settings for part in ("--set", setting)]
     peak, cores = watch(command, options.threads, place.with_suffix(".log"))
@@ -156,12 +167,17 @@ def regard_run(options: argparse.Namespace, place: Path, seed: int, steps: int) 
     return Run(mean_speed(train), peak, cores)
 
 
-def write_corpus(run: Path, data: Path, folder: Path) -> Corpus:
+def write_corpus(run: Path, options: argparse.Namespace, folder: Path) -> Corpus:
     """Write training and validation text as ids of the run's tokenizer, with the vocabulary that JoeyNMT needs."""
+    import torch
+
     from regard.batch import EOS
     from regard.bundle import load_bundle
+    from regard.text.corpus import encode_pairs
     from regard.text.readers import read_pairs
 
+    torch.set_num_threads(options.threads)
+    data: Path = options.data
     bundle = load_bundle(run / "last")
     folder.mkdir()
     used: set[int] = set()
@@ -181,12 +197,45 @@ def write_corpus(run: Path, data: Path, folder: Path) -> Corpus:
     unknown = next((i for i in pieces if i not in used), vocabulary)
     (folder / "vocabulary.txt").write_text("".join(f"{i}\n" for i in pieces if i != unknown), encoding="ascii")
     n_parameters = sum(p.numel() for p in bundle.model.parameters())
-    return Corpus(folder, vocabulary, unknown, n_pairs, n_tokens[SOURCE], n_tokens[TARGET], n_parameters)
+    text = list(zip(pairs.source[:2000], pairs.target[:2000], strict=True))
+    batches = encode_pairs(text, bundle.source_tokenizer, bundle.target_tokenizer, 256).stream(options.batch_tokens, 0)
+    operations = operations_a_token(bundle.model, list(batches.epoch(0)))
+    tokens = n_tokens[SOURCE], n_tokens[TARGET]
+    return Corpus(folder, vocabulary, unknown, n_pairs, *tokens, n_parameters, operations, gemm_rate())
+
+
+def operations_a_token(model: Any, batches: Sequence[Any]) -> float:
+    """Return the operations of a target token in matrix products, padding and its products included.
+
+    A product's backward pass is two products of its size, so training is three times the forward pass.
+    """
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    n_tokens = sum(int(batch.target_keep.sum()) for batch in batches)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        for batch in batches:
+            model(batch)
+    vocabulary, width = model.output_weight.shape
+    return 3 * (counter.get_total_flops() / n_tokens + 2 * vocabulary * width)
+
+
+def gemm_rate() -> float:
+    """Return the operations a second of a product of two matrices of 2048 x 2048 in float32, the best of five."""
+    import torch
+
+    a, b = torch.randn(2048, 2048), torch.randn(2048, 2048)
+    seconds = []
+    for _ in range(5):
+        began = time.perf_counter()
+        a @ b
+        seconds.append(time.perf_counter() - began)
+    return 2 * 2048**3 / min(seconds)
 
 
 def joeynmt_run(options: argparse.Namespace, python: Path, corpus: Corpus, place: Path, seed: int, steps: int) -> Run:
-    """Train JoeyNMT's Transformer of the same size on the same ids and return what was measured."""
-    settings = joeynmt_settings(corpus, place, seed, steps, options.batch_tokens)
+    """Train JoeyNMT's model of the same size on the same ids and return what was measured."""
+    settings = joeynmt_settings(options, corpus, place, seed, steps)
     recipe = place.with_suffix(".yaml")
     recipe.write_text(json.dumps(settings), encoding="utf-8")  # JSON is YAML
     command = [str(python), "-I", "-m", "joeynmt", "train", str(recipe), "--skip-test"]
@@ -196,20 +245,18 @@ def joeynmt_run(options: argparse.Namespace, python: Path, corpus: Corpus, place
     return Run(mean_speed([(int(step), float(speed)) for step, speed in records]), peak, cores)
 
 
-def joeynmt_settings(corpus: Corpus, place: Path, seed: int, steps: int, batch_tokens: int) -> dict[str, Any]:
+def joeynmt_settings(options: argparse.Namespace, corpus: Corpus, place: Path, seed: int, steps: int) -> dict[str, Any]:
     """Return JoeyNMT's settings. Its own "plateau" schedule does not start on this torch; a validation never comes."""
     vocabulary = str(corpus.folder / "vocabulary.txt")
     symbols: dict[str, Any] = {"unk_token": str(corpus.unknown), "pad_token": "0", "bos_token": "1", "eos_token": "2"}
     symbols |= {"unk_id": 0, "pad_id": 1, "bos_id": 2, "eos_id": 3}  # JoeyNMT puts its symbols first, in this order
     side = {"level": "word", "voc_file": vocabulary}
     files = {"train": str(corpus.folder / "train"), "dev": str(corpus.folder / "val"), "dataset_type": "plain"}
-    stack = {"type": "transformer", "num_layers": N_LAYERS, "num_heads": N_HEADS, "hidden_size": WIDTH}
-    stack |= {"ff_size": FEED_FORWARD, "dropout": DROPOUT_RATE, "layer_norm": "pre"}
-    stack["embeddings"] = {"embedding_dim": WIDTH, "scale": True, "dropout": DROPOUT_RATE}
+    encoder, decoder = joeynmt_stacks(options.model)
     training = {"optimizer": "adamw", "adam_betas": [0.9, 0.98], "learning_rate": 0.005, "learning_rate_min": 0.0}
     training |= {"scheduling": "warmupinversesquareroot", "learning_rate_warmup": 400, "clip_grad_norm": 1.0}
     training |= {"label_smoothing": LABEL_SMOOTHING, "normalization": "tokens"}
-    training |= {"batch_size": batch_tokens, "batch_type": "token", "epochs": 1_000_000, "updates": steps}
+    training |= {"batch_size": options.batch_tokens, "batch_type": "token", "epochs": 1_000_000, "updates": steps}
     training |= {"logging_freq": STEPS_A_RECORD, "validation_freq": STEPS_A_RECORD * 1_000_000}
     return {
         "name": "tiny",
@@ -218,10 +265,23 @@ def joeynmt_settings(corpus: Corpus, place: Path, seed: int, steps: int, batch_t
         "use_cuda": False,
         "random_seed": seed,
         "data": {**files, "special_symbols": symbols, "src": {"lang": SOURCE, **side}, "trg": {"lang": TARGET, **side}},
-        "model": {"tied_embeddings": True, "tied_softmax": True, "encoder": stack, "decoder": stack},
+        "model": {"tied_embeddings": True, "tied_softmax": True, "encoder": encoder, "decoder": decoder},
         "training": training,
         "testing": {},
     }
+
+
+def joeynmt_stacks(model: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return JoeyNMT's settings for its encoder and its decoder."""
+    width = WIDTHS[model]
+    both: dict[str, Any] = {"hidden_size": width, "dropout": DROPOUT_RATE}
+    both["embeddings"] = {"embedding_dim": width, "scale": model == "transformer", "dropout": DROPOUT_RATE}
+    if model == "transformer":
+        both |= {"type": "transformer", "num_layers": N_LAYERS, "num_heads": N_HEADS, "ff_size": FEED_FORWARD}
+        return both | {"layer_norm": "pre"}, both | {"layer_norm": "pre"}
+    both |= {"type": "recurrent", "rnn_type": "gru", "num_layers": 1}
+    attention = {"attention": "bahdanau", "input_feeding": True, "init_hidden": "bridge"}
+    return both | {"bidirectional": True}, both | attention | {"hidden_dropout": DROPOUT_RATE}
 
 
 def watch(command: Sequence[str], n_threads: int, log: Path) -> tuple[float, float]:

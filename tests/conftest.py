@@ -4,7 +4,9 @@ import multiprocessing
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
@@ -15,8 +17,6 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 settings.register_profile("here", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if "CI" in os.environ else "here")
-
-Regard = Callable[..., subprocess.CompletedProcess[str]]
 
 TINY = [
     *("--set", "model.width=16", "--set", "tokenizer.vocabulary=300", "--set", "training.batch_tokens=256"),
@@ -31,6 +31,17 @@ TINY_TEXT = [
 """Settings with which a language model trains in a second or two."""
 
 
+os.fsync = lambda _: None
+"""No test pulls the plug, and waiting for the disk would take half the time of all tests."""
+
+forking = multiprocessing.get_context("forkserver")
+forking.set_forkserver_preload(
+    ["pytest", "hypothesis", "torch", "sacrebleu", "matplotlib", "regard.cli.app"]
+    + [f"regard.cli.{name}" for name in ("demo", "evaluate", "generate", "inspect", "prove", "train", "translate")]
+)
+"""Starts processes that have the heavy imports behind them, which take longer than most of the commands."""
+
+
 def as_a_command(arguments: list[str], streams: list[str]) -> None:
     """Run the command line in this process, with files as standard input, output and error."""
     for number, (path, name) in enumerate(zip(streams, ("stdin", "stdout", "stderr"), strict=True)):
@@ -42,29 +53,53 @@ def as_a_command(arguments: list[str], streams: list[str]) -> None:
     main()
 
 
+@dataclass
+class Running:
+    """A command that was started."""
+
+    command: list[str]
+    process: BaseProcess
+    streams: list[Path]
+
+    def send(self, number: int) -> None:
+        """Send a signal, if it still runs."""
+        with suppress(ProcessLookupError):
+            os.kill(self.process.pid, number)
+
+    def wait(self) -> subprocess.CompletedProcess[str]:
+        """Wait for the end. The return code is negative for a signal that ended it."""
+        self.process.join()
+        assert self.process.exitcode is not None, "a process that was joined has ended"
+        out, err = (stream.read_text(encoding="utf-8") for stream in self.streams[1:])
+        return subprocess.CompletedProcess(self.command, self.process.exitcode, out, err)
+
+
+class Regard:
+    """Runs the command line in processes of its own, as a user does."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.n_started = folder, 0
+
+    def start(self, *arguments: object, stdin: str = "") -> Running:
+        """Start a command."""
+        self.n_started += 1
+        command = list(map(str, arguments))
+        streams = [self.folder / f"{self.n_started}.{name}" for name in ("stdin", "stdout", "stderr")]
+        for stream, text in zip(streams, (stdin, "", ""), strict=True):
+            stream.write_text(text, encoding="utf-8")
+        process = forking.Process(target=as_a_command, args=(command, list(map(str, streams))))
+        process.start()
+        return Running(command, process, streams)
+
+    def __call__(self, *arguments: object, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        """Run a command to its end."""
+        return self.start(*arguments, stdin=stdin).wait()
+
+
 @pytest.fixture(scope="session")
 def regard(tmp_path_factory) -> Regard:
-    """Run the command line in a process of its own, as a user does.
-
-    It is forked from a server that has the heavy imports behind it, which take longer than most of the commands.
-    """
-    server = multiprocessing.get_context("forkserver")
-    server.set_forkserver_preload(["regard.cli.app", "regard.pipeline", "regard.recipe", "tests.conftest"])
-    folder = tmp_path_factory.mktemp("streams")
-
-    def run(*arguments: object, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
-        command = list(map(str, arguments))
-        streams = [folder / name for name in ("stdin", "stdout", "stderr")]
-        for stream, text in zip(streams, (stdin or "", "", ""), strict=True):
-            stream.write_text(text, encoding="utf-8")
-        process = server.Process(target=as_a_command, args=(command, list(map(str, streams))))
-        process.start()
-        process.join()
-        assert process.exitcode is not None, "a process that was joined has ended"
-        out, err = (stream.read_text(encoding="utf-8") for stream in streams[1:])
-        return subprocess.CompletedProcess(command, process.exitcode, out, err)
-
-    return run
+    """The command line."""
+    return Regard(tmp_path_factory.mktemp("streams"))
 
 
 @pytest.fixture(scope="session")

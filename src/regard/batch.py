@@ -1,6 +1,6 @@
-"""A batch: padded ids and keep masks, the one thing every model takes."""
+"""A batch: padded ids and keep masks, the one thing every model takes; and the place of one in the order of all."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from itertools import chain
 
@@ -26,6 +26,15 @@ class Batch:
     target: Tensor | None = None
     target_keep: Tensor | None = None
     gold: Tensor | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a batch stands: in which epoch, in which window of it, and which of the window's batches it is."""
+
+    epoch: int = 0
+    window: int = 0
+    batch: int = 0
 
 
 def collate(sources: Sequence[Sequence[int]], targets: Sequence[Sequence[int]] | None = None) -> Batch:
@@ -61,7 +70,23 @@ def _padded(rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(cells), torch.from_numpy(keep)
 
 
+def take_rows(batch: Batch, rows: Tensor) -> Batch:
+    """Return the sentences at the given rows as a batch."""
+    return _each(batch, lambda x: x[rows])
+
+
+def split_rows(batch: Batch, n: int) -> list[Batch]:
+    """Return the batch as at most n batches of nearly as many sentences each."""
+    parts = torch.arange(len(batch.source)).tensor_split(min(n, len(batch.source)))
+    return [take_rows(batch, rows) for rows in parts] if n > 1 else [batch]
+
+
 def to_device(batch: Batch, device: torch.device) -> Batch:
     """Return the batch on a device."""
+    return _each(batch, lambda x: x.to(device, non_blocking=True))
+
+
+def _each(batch: Batch, change: Callable[[Tensor], Tensor]) -> Batch:
+    """Return a batch whose tensors are changed."""
     tensors = (getattr(batch, field.name) for field in fields(Batch))
-    return Batch(*(None if x is None else x.to(device, non_blocking=True) for x in tensors))  # type: ignore[arg-type]
+    return Batch(*(None if x is None else change(x) for x in tensors))  # type: ignore[arg-type]

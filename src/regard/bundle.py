@@ -19,7 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from regard import __version__
-from regard.errors import BundleError, ConfigError
+from regard.errors import BundleError, ConfigError, RunError
 from regard.models import MODELS
 from regard.replacing import replacing, standing
 from regard.text.tokenizer import Tokenizer
@@ -93,7 +93,10 @@ def save_bundle(bundle: Bundle, directory: Path, extra: Mapping[str, bytes] | No
         _write_json(place / CONFIG, settings.model_dump())
         _write_json(place / CARD, bundle.card)
         weights = {name: tensor.detach().cpu().contiguous() for name, tensor in _distinct(bundle.model).items()}
-        save_file(weights, place / WEIGHTS, metadata={"format": "pt"})
+        try:
+            save_file(weights, place / WEIGHTS, metadata={"format": "pt"})
+        except SafetensorError as error:
+            raise RunError(f"{directory} cannot be written: {error}. Free space, or choose another.") from error
         (place / WEIGHTS).chmod((place / CONFIG).stat().st_mode)  # safetensors ignores the umask
         for name, tokenizer in tokenizers.items():
             tokenizer.save(place / name)

@@ -37,8 +37,11 @@ def prepare_runtime(device: str = "auto", n_threads: int | None = None) -> Runti
     keep_freed_memory()
     if n_threads is not None:
         torch.set_num_threads(n_threads)
-    chosen = "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
-    return Runtime(torch.device(chosen), torch.get_num_threads())
+    if device == "cpu" or not torch.cuda.is_available():
+        return Runtime(torch.device("cpu"), torch.get_num_threads())
+    own = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))  # of several, torchrun says which
+    torch.cuda.set_device(own)
+    return Runtime(own, torch.get_num_threads())
 
 
 def keep_freed_memory() -> None:

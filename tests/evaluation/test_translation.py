@@ -1,4 +1,5 @@
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -8,8 +9,8 @@ from hypothesis import strategies as st
 from regard.errors import DataError
 from regard.evaluation.translation import moses_language, moses_lower, score_translations
 
-MULTI30K = Path(__file__).parents[2].parent / "shared" / "data" / "multi30k"
-needs_multi30k = pytest.mark.skipif(not MULTI30K.is_dir(), reason="needs ../shared/data/multi30k")
+MULTI30K = Path(os.environ.get("MULTI30K", "multi30k"))
+needs_multi30k = pytest.mark.skipif(not MULTI30K.is_dir(), reason="MULTI30K does not name the folder of the data")
 
 GERMAN = ["Ein Mann steht vor dem Haus.", "Zwei Kinder spielen im Garten.", "Die Frau liest ein langes Buch."]
 

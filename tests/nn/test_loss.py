@@ -29,6 +29,23 @@ def test_loss_and_gradients_equal_cross_entropy(n, smoothing, dtype, tolerance):
         torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=tolerance)
 
 
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_the_z_loss_is_the_square_of_the_softmaxs_logarithm(smoothing):
+    results = []
+    for ours in (True, False):
+        hidden, weight, gold = inputs(CHUNK_ROWS + 5, torch.float64)
+        if ours:
+            loss = output_loss(hidden, weight, gold, smoothing, z_loss=0.02).smoothed
+        else:
+            logits = hidden @ weight.T
+            loss = F.cross_entropy(logits, gold, label_smoothing=smoothing, reduction="sum")
+            loss = loss + 0.02 * logits.logsumexp(-1).square().sum()
+        loss.backward()
+        results.append((loss, hidden.grad, weight.grad))
+    for ours, theirs in zip(*results, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-9)
+
+
 def test_nll_is_the_loss_without_smoothing():
     hidden, weight, gold = inputs(9, torch.float64)
     smoothed, plain = output_loss(hidden, weight, gold, 0.2), output_loss(hidden, weight, gold)

@@ -1,6 +1,7 @@
 import pytest
 
 from regard.errors import DataError
+from regard.text import corpus
 from regard.text.corpus import encode_pairs, fingerprint, hold_out
 from regard.text.tokenizer import Tokenizer, TokenizerConfig
 
@@ -33,7 +34,8 @@ def test_one_pair_is_too_few():
 def test_overlong_pairs_are_left_out_and_counted(tokenizer):
     encoded = encode_pairs([("ab", "ab"), ("abababab", "a"), ("a", "babababa")], tokenizer, tokenizer, max_tokens=5)
     assert encoded.n_dropped == 2
-    assert [tokenizer.decode(ids) for ids in (*encoded.sources, *encoded.targets)] == ["ab", "ab"]
+    assert [tokenizer.decode(side[0].tolist()) for side in (encoded.sources, encoded.targets)] == ["ab", "ab"]
+    assert len(encoded.sources) == len(encoded.targets) == 1
 
 
 def test_when_every_pair_is_overlong_the_limit_is_named(tokenizer):
@@ -44,3 +46,14 @@ def test_when_every_pair_is_overlong_the_limit_is_named(tokenizer):
 def test_a_fingerprint_is_of_exactly_these_pairs_in_this_order():
     assert fingerprint(PAIRS) == fingerprint(list(PAIRS))
     assert len({fingerprint(PAIRS), fingerprint(PAIRS[::-1]), fingerprint(PAIRS[1:]), fingerprint([])}) == 4
+
+
+def test_what_is_encoded_in_chunks_is_what_is_encoded_at_once(tokenizer, monkeypatch):
+    pairs = [("ab" * (i % 4 + 1), "ba" * (i % 3 + 1)) for i in range(11)]
+    whole = encode_pairs(pairs, tokenizer, tokenizer, max_tokens=6)
+    monkeypatch.setattr(corpus, "CHUNK", 3)
+    chunked = encode_pairs(pairs, tokenizer, tokenizer, max_tokens=6)
+    assert whole.n_dropped == chunked.n_dropped == 2
+    for a, b in ((whole.sources, chunked.sources), (whole.targets, chunked.targets)):
+        assert [ids.tolist() for ids in a] == [ids.tolist() for ids in b]
+    assert whole.n_cells == chunked.n_cells == sum(max(len(s), len(t)) + 1 for s, t in pairs if len(s) <= 6)

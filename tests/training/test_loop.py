@@ -1,3 +1,8 @@
+import json
+import os
+import shutil
+import signal
+
 import pytest
 import torch
 
@@ -6,10 +11,15 @@ from regard.bundle import Bundle, load_bundle
 from regard.errors import TrainingError
 from regard.models.transformer import Transformer, TransformerConfig
 from regard.text.batching import BatchStream
+from regard.text.corpus import EncodedPairs
+from regard.text.ragged import Ragged
 from regard.text.tokenizer import Tokenizer, TokenizerConfig
+from regard.training.averaging import mean_weights
 from regard.training.config import TrainingConfig
+from regard.training.interrupt import Interrupted
 from regard.training.log import LineDisplay, Log
 from regard.training.loop import Trainer, mean_nll
+from regard.training.processes import Processes
 from regard.training.run import RunFolder
 
 SMALL = TransformerConfig(
@@ -17,6 +27,12 @@ SMALL = TransformerConfig(
 )
 CPU = torch.device("cpu")
 SENTENCES = [[10 + i, 20 + i, 30 + (i * 7) % 5] for i in range(8)]
+
+
+def copying(batch_tokens: int) -> BatchStream:
+    """Return the stream of a corpus in which each sentence is its own translation."""
+    sentences = Ragged.of(SENTENCES, 300)
+    return EncodedPairs(sentences, sentences, 0).stream(batch_tokens, seed=1)
 
 
 @pytest.fixture(scope="module")
@@ -37,9 +53,11 @@ def start(tokenizer, tmp_path):
         config = TrainingConfig(
             **{"steps": 60, "batch_tokens": 16, "checkpoint_steps": 20, "warmup_steps": 5, **settings}
         )
-        stream = stream or BatchStream(SENTENCES, SENTENCES, batch_tokens=config.batch_tokens, seed=1)
+        stream = stream or copying(config.batch_tokens)
         logs.append(log := Log(run.log, LineDisplay()))
-        return Trainer(Bundle(model, "transformer", tokenizer, tokenizer, {}), stream, config, run, validate, log, CPU)
+        return Trainer(
+            Bundle(model, "transformer", tokenizer, tokenizer, {}), stream, config, run, validate, log, CPU, Processes()
+        )
 
     yield make
     for log in logs:
@@ -49,9 +67,9 @@ def start(tokenizer, tmp_path):
 def test_a_model_learns_to_copy(start):
     trainer = start(steps=300)
     stream = trainer.stream
-    before = mean_nll(trainer.model.eval(), stream.batches_from(0, 0), CPU)
+    before = mean_nll(trainer.model.eval(), stream.epoch(0), CPU)
     progress = trainer.train(None)
-    after = mean_nll(trainer.model.eval(), stream.batches_from(0, 0), CPU)
+    after = mean_nll(trainer.model.eval(), stream.epoch(0), CPU)
     assert progress.step == 300
     assert after < 0.5 < 3 < before
 
@@ -82,15 +100,44 @@ def test_the_best_bundle_is_the_one_with_the_highest_score(start):
     assert load_bundle(trainer.run.last).card["trained"]["step"] == 30
 
 
+def test_the_best_may_be_the_weights_or_one_of_their_averages(start):
+    for best, scores in enumerate([[5.0, 1.0, 1.0], [1.0, 5.0, 1.0], [1.0, 1.0, 5.0]]):
+        found = iter(scores)
+        trainer = start(
+            steps=20,
+            checkpoint_steps=5,
+            ema_decay=0.9,
+            average_checkpoints=2,
+            validation_steps=1000,
+            validate=lambda model, found=found: {"score": next(found), "nll": 1.0},
+        )
+        trainer.train(None)
+        own = dict(trainer.model.named_parameters())
+        mean = mean_weights(trainer.model, trainer.run.steps()[:2])
+        candidates = [trainer.optimiser.average.weights, own, mean]
+        kept = dict(load_bundle(trainer.run.best).model.named_parameters())
+        same = [all(torch.equal(kept[name], weights[name]) for name in kept) for weights in candidates]
+        assert same == [i == best for i in range(3)]
+        shutil.rmtree(trainer.run.path)
+
+
+def test_a_model_that_gets_no_better_ends_the_run(start):
+    scores = iter([1.0, 2.0, 1.9, 2.1, 2.0, 2.0, 3.0])
+    trainer = start(
+        steps=300, validation_steps=10, patience=2, validate=lambda model: {"score": next(scores), "nll": 1.0}
+    )
+    progress = trainer.train(None)
+    assert (progress.step, progress.best_step, progress.best_score) == (60, 40, 2.1)
+
+
 def test_only_the_newest_checkpoints_are_kept(start):
     trainer = start(steps=60, checkpoint_steps=10)
     trainer.train(None)
     assert [path.name for path in trainer.run.steps()] == ["step-60", "step-50"]
 
 
-def test_gradients_that_are_not_finite_change_nothing_and_end_the_training(start, monkeypatch):
-    trainer = start()
-    before = [p.detach().clone() for p in trainer.model.parameters()]
+def test_gradients_that_are_not_finite_change_nothing_and_end_the_training(start):
+    trainer = start(validation_steps=1000)
     with torch.no_grad():
         trainer.model.decoder_norm.weight[0] = float("nan")
     before = [p.detach().clone() for p in trainer.model.parameters()]
@@ -101,6 +148,76 @@ def test_gradients_that_are_not_finite_change_nothing_and_end_the_training(start
     assert trainer.run.steps() == []
 
 
+def test_weights_that_are_not_finite_are_never_saved(start):
+    trainer = start(steps=3, checkpoint_steps=1)
+
+    def spoil(factor: float) -> None:
+        with torch.no_grad():
+            trainer.model.decoder_norm.weight[0] = float("inf")
+
+    trainer.optimiser.step = spoil
+    with pytest.raises(TrainingError, match="weights are not finite at step 1"):
+        trainer.train(None)
+    assert trainer.run.steps() == [] and not trainer.run.best.exists()
+
+
+def test_an_update_that_is_left_out_is_logged_with_its_batch(start, monkeypatch):
+    trainer = start(steps=8)
+    whole = trainer.optimiser.step
+    poisoned = iter([False, True, False, False, False, True, False, False])
+    whole_gradients = trainer.gradients.add
+
+    def sometimes(batch: Batch):
+        loss = whole_gradients(batch)
+        if next(poisoned):
+            trainer.model.decoder_norm.weight.grad[0] = float("nan")
+        return loss
+
+    taken = []
+    monkeypatch.setattr(trainer.gradients, "rehearse", lambda largest, say: None)
+    monkeypatch.setattr(trainer.gradients, "add", sometimes)
+    monkeypatch.setattr(trainer.optimiser, "step", lambda factor: (taken.append(factor), whole(factor)))
+    trainer.train(None)
+    records = [json.loads(line) for line in trainer.run.log.read_text().splitlines()]
+    n = trainer.batches_an_epoch
+    skipped = [(r["step"], r["epoch"], r["window"], r["batch"]) for r in records if r["kind"] == "skipped"]
+    assert skipped == [(2, 1 // n, 0, 1 % n), (6, 5 // n, 0, 5 % n)]
+    assert len(taken) == 6
+
+
+def test_a_signal_lets_the_step_end_and_saves(start):
+    trainer, steps = start(steps=30), []
+    whole = trainer.optimiser.step
+
+    def step(factor: float) -> None:
+        if trainer.progress.step == 7:
+            os.kill(os.getpid(), signal.SIGTERM)
+        whole(factor)
+        steps.append(trainer.progress.step)
+
+    trainer.optimiser.step = step
+    with pytest.raises(Interrupted):
+        trainer.train(None)
+    assert steps == list(range(1, 8))
+    assert [path.name for path in trainer.run.steps()] == ["step-7"]
+
+
+def test_a_validation_that_was_cut_short_is_done_when_the_training_goes_on(start):
+    def cut(model: torch.nn.Module) -> dict[str, float]:
+        os.kill(os.getpid(), signal.SIGINT)
+        pytest.fail("the validation went on")
+
+    first = start(steps=20, validation_steps=10, validate=cut)
+    with pytest.raises(Interrupted):
+        first.train(None)
+    assert not first.run.best.exists()
+    again = start(steps=20, validation_steps=10)
+    again.model.load_state_dict(first.model.state_dict())
+    again.train(again.run.checkpoints / "step-10")
+    records = [json.loads(line) for line in again.run.log.read_text().splitlines()]
+    assert [r["step"] for r in records if r["kind"] == "valid"] == [10, 20]
+
+
 def test_the_loss_of_a_uniform_model_is_the_logarithm_of_the_vocabulary():
     class UniformModel(torch.nn.Module):
         output_weight = torch.zeros(50, 4)
@@ -108,6 +225,6 @@ def test_the_loss_of_a_uniform_model_is_the_logarithm_of_the_vocabulary():
         def forward(self, batch: Batch) -> torch.Tensor:
             return torch.ones(*batch.target.shape, 4)
 
-    stream = BatchStream(SENTENCES, SENTENCES, batch_tokens=16, seed=1)
-    nll = mean_nll(UniformModel(), stream.batches_from(0, 0), CPU)
+    stream = copying(16)
+    nll = mean_nll(UniformModel(), stream.epoch(0), CPU)
     assert nll == pytest.approx(3.912023, abs=1e-5)

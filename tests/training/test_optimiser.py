@@ -4,7 +4,7 @@ import torch
 from regard.batch import collate
 from regard.models.transformer import Transformer, TransformerConfig
 from regard.training.config import TrainingConfig
-from regard.training.loop import batch_loss
+from regard.training.gradients import batch_loss
 from regard.training.optimiser import Optimiser
 
 SMALL = TransformerConfig(width=8, n_heads=2, n_encoder_layers=1, n_decoder_layers=1, feed_forward=8, dropout_rate=0)

@@ -1,3 +1,4 @@
+import os
 import shutil
 
 import pytest
@@ -29,7 +30,7 @@ def saved(run) -> RunFolder:
     model = Transformer(SMALL, tokenizer.vocabulary, tokenizer.vocabulary)
     for step in (10, 20):
         bundle = Bundle(model, "transformer", tokenizer, tokenizer, {})
-        run.save_checkpoint(bundle, Optimiser(model, TrainingConfig()), Progress(step=step, seconds=1.5))
+        run.save_checkpoint(bundle, Optimiser(model, TrainingConfig()), [], Progress(step=step, seconds=1.5), keep=2)
     return run
 
 
@@ -64,16 +65,20 @@ def test_what_a_killed_save_left_behind_is_no_checkpoint(saved):
     assert len(warnings) == 1 and "step-30" in warnings[0]
 
 
-def test_the_random_numbers_go_on(saved):
-    torch.manual_seed(5)
+def test_the_random_numbers_of_each_process_go_on(saved):
     _path, bundle = saved.newest(pytest.fail)
-    model, tokenizer = bundle.model, bundle.source_tokenizer
-    saved.save_checkpoint(
-        Bundle(model, "transformer", tokenizer, tokenizer, {}), Optimiser(model, TrainingConfig()), Progress(step=30)
-    )
-    expected = torch.rand(3)
-    restore(saved.checkpoints / "step-30", Optimiser(model, TrainingConfig()))
-    assert torch.equal(torch.rand(3), expected)
+    states = []
+    for seed in (5, 6):
+        torch.manual_seed(seed)
+        states.append(torch.get_rng_state())
+    optimiser = Optimiser(bundle.model, TrainingConfig())
+    saved.save_checkpoint(bundle, optimiser, states, Progress(step=30), keep=2)
+    for rank, seed in ((0, 5), (1, 6), (2, 7)):
+        torch.manual_seed(seed)
+        expected = torch.rand(3)
+        torch.manual_seed(7)  # what the third one, of which the checkpoint knows nothing, goes on with
+        restore(saved.checkpoints / "step-30", optimiser, rank)
+        assert torch.equal(torch.rand(3), expected)
 
 
 def test_fresh_deletes_what_a_run_holds_and_nothing_else(saved):
@@ -99,3 +104,21 @@ def test_a_start_that_was_killed_before_its_recipe_was_whole_can_be_repeated(tmp
     folder.claim(fresh=False, recipe="whole = true")
     assert [path.name for path in folder.path.iterdir()] == ["recipe.toml"]
     assert folder.recipe.read_text() == "whole = true"
+
+
+def test_a_second_training_is_kept_out_and_told_who_is_in(run):
+    with run.owned():
+        with pytest.raises(RunError, match=rf"being trained by process {os.getpid()} on .* since 20\d\d-"), run.owned():
+            pytest.fail("the second one came in")
+        (run.path / ".owner.json").write_text("{")
+        with pytest.raises(RunError, match="being trained by another process"), run.owned():
+            pytest.fail("the second one came in")
+    with run.owned():
+        assert run.recipe.exists()
+
+
+def test_a_directory_in_which_nothing_came_about_is_not_left_behind(tmp_path):
+    folder = RunFolder(tmp_path / "new")
+    with pytest.raises(ValueError, match="by design"), folder.owned():
+        raise ValueError("by design")
+    assert not folder.path.exists()

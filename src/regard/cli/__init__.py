@@ -6,6 +6,7 @@ import sys
 from types import FrameType
 
 from regard.errors import RegardError
+from regard.training.interrupt import Interrupted
 
 
 def main() -> None:
@@ -21,6 +22,8 @@ def main() -> None:
     except RegardError as error:
         say(f"regard: {error}")
         sys.exit(2)
+    except Interrupted as interrupted:
+        sys.exit(128 + interrupted.number)
 
 
 def leave(number: int, _frame: FrameType | None) -> None:
@@ -30,5 +33,11 @@ def leave(number: int, _frame: FrameType | None) -> None:
 
 
 def say(message: str) -> None:
-    """Print a message for the person who watches."""
-    print(message, file=sys.stderr, flush=True)
+    """Print a message for the person who watches; of several processes, the first one does."""
+    if is_first():
+        print(message, file=sys.stderr, flush=True)
+
+
+def is_first() -> bool:
+    """Return whether this is the only process, or the first of those that `torchrun` started."""
+    return os.environ.get("RANK", "0") == "0"

@@ -5,22 +5,24 @@ What differs between pairs and running text stands in `train_pairs` and `train_t
 
 import tomllib
 from collections.abc import Sequence
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 import torch
 
-from regard.bundle import Bundle
-from regard.cli import say
+from regard.bundle import Bundle, load_bundle
+from regard.cli import is_first, say
 from regard.errors import ConfigError
 from regard.models import MODELS
 from regard.presets import PRESETS, choose_preset
 from regard.recipe import Recipe, differences, make_recipe, read_overrides, read_recipe, unknown
 from regard.runtime import Runtime, prepare_runtime
 from regard.text.tokenizer import Tokenizer
-from regard.training.log import Log, make_display
+from regard.training.log import Log, NoDisplay, make_display
 from regard.training.loop import Stream, Trainer, Validate
+from regard.training.processes import Processes, together
 from regard.training.progress import Progress
 from regard.training.run import RunFolder
 
@@ -92,7 +94,9 @@ def run_train(request: Request) -> None:
     runtime = prepare_runtime(request.device)
     say(f"device: {runtime}")
     progress = train_job(run, recipe, job, runtime, request.fresh)
-    say(f"Done: {progress.step:,} steps in {progress.seconds / 60:.1f} minutes, {job.closing(run, progress, runtime)}")
+    if is_first():
+        last = job.closing(run, progress, runtime)
+        say(f"Done: {progress.step:,} steps in {progress.seconds / 60:.1f} minutes, {last}")
 
 
 def read_corpus(data: Sequence[Path], valid: Sequence[Path]) -> Corpus:
@@ -134,30 +138,39 @@ def resolve(request: Request, corpus: Corpus) -> tuple[Recipe, str]:
 
 
 def train_job(run: RunFolder, recipe: Recipe, job: Job, runtime: Runtime, fresh: bool) -> Progress:
-    """Train into a run directory, from its newest checkpoint if it has one, and return how far it came."""
-    card = job.card(recipe)
-    checkpoint = None if fresh else run.newest(lambda message: say(f"warning: {message}"))
-    if not fresh:
-        refuse_changes(run, recipe, checkpoint[1].card if checkpoint else None, card)
-    bundle = checkpoint[1] if checkpoint else new_bundle(recipe, job, card)
-    stream, description = job.stream(bundle, recipe)
-    run.claim(fresh, recipe.to_toml())
-    bundle.model.to(runtime.device)
-    n_parameters = sum(p.numel() for p in bundle.model.parameters())
-    say(f"model: {n_parameters:,} parameters; {description}")
-    log = Log(run.log, make_display())
-    try:
+    """Train into a run directory, from its newest checkpoint if it has one, and return how far it came.
+
+    Of several processes, the first finds out where to begin and owns the directory.
+    """
+    with together(runtime.device) as processes, run.owned() if processes.is_first else nullcontext():
+        card = job.card(recipe)
+        checkpoint = processes.from_first(lambda: find_checkpoint(run, recipe, card, fresh))
+        bundle = load_bundle(checkpoint) if checkpoint else new_bundle(recipe, job, card, processes)
+        stream, description = job.stream(bundle, recipe)
+        bundle.model.to(runtime.device)
+        n_parameters = sum(p.numel() for p in bundle.model.parameters())
+        say(f"model: {n_parameters:,} parameters; {description}")
         validate = job.validation(bundle, recipe, runtime)
-        return Trainer(bundle, stream, recipe.training, run, validate, log, runtime.device).train(
-            checkpoint[0] if checkpoint else None
-        )
-    finally:
-        log.close()
+        if processes.is_first:
+            run.claim(fresh, recipe.to_toml())
+        log = Log(run.log, make_display()) if processes.is_first else Log(None, NoDisplay())
+        with closing(log):
+            trainer = Trainer(bundle, stream, recipe.training, run, validate, log, runtime.device, processes)
+            return trainer.train(checkpoint)
 
 
-def new_bundle(recipe: Recipe, job: Job, card: dict[str, Any]) -> Bundle:
-    """Return an untrained model and new tokenizers."""
-    source, target, reason = job.tokenizers(recipe)
+def find_checkpoint(run: RunFolder, recipe: Recipe, card: dict[str, Any], fresh: bool) -> Path | None:
+    """Return where to go on, if there is something and it was begun with the same settings and data."""
+    if fresh:
+        return None
+    found = run.newest(lambda message: say(f"warning: {message}"))
+    refuse_changes(run, recipe, found[1].card if found else None, card)
+    return found[0] if found else None
+
+
+def new_bundle(recipe: Recipe, job: Job, card: dict[str, Any], processes: Processes) -> Bundle:
+    """Return an untrained model and new tokenizers, the same in all processes."""
+    source, target, reason = processes.from_first(lambda: job.tokenizers(recipe))
     say(f"tokenizer: {reason}")
     model: Any = recipe.model
     if model.one_vocabulary and source is not target:

@@ -78,7 +78,7 @@ class PairsJob:
         encoded = encode_pairs(self.train, bundle.source_tokenizer, bundle.target_tokenizer, longest)
         stream = encoded.stream(recipe.training.batch_tokens, recipe.training.seed)
         return stream, (
-            f"{stream.batches_in(0):,} batches an epoch, {stream.padding(0):.1%} padding, "
+            f"{stream.survey.n_batches:,} batches an epoch, {stream.survey.padding:.1%} padding, "
             f"{encoded.n_dropped:,} pairs over {longest} tokens left out"
         )
 
@@ -86,7 +86,7 @@ class PairsJob:
         """Return a function from the model to its loss, and the BLEU and chrF of its greedy translations."""
         source, target = bundle.source_tokenizer, bundle.target_tokenizer
         encoded = encode_pairs(self.valid, source, target, config_of(recipe).max_tokens)
-        batches = list(encoded.stream(recipe.training.batch_tokens, seed=0).batches_from(0))
+        batches = list(encoded.stream(recipe.training.batch_tokens, seed=0).epoch(0))
         decoded = self.valid[:VALIDATION_DECODES]
         greedy = DecodingConfig(**{**recipe.decoding.model_dump(), "beam": 1})
 

@@ -15,9 +15,10 @@ from regard.evaluation.memorisation import longest_copied_span
 from regard.pipeline import TextGenerator
 from regard.recipe import Recipe, TextConfig
 from regard.runtime import Runtime
-from regard.text.batching import TextStream, scoring_windows
+from regard.text.batching import BatchStream
 from regard.text.documents import encode_documents, fingerprint_text, read_text, split_by_order
 from regard.text.tokenizer import Tokenizer, train_running_tokenizer
+from regard.text.windows import scoring_windows, text_stream
 from regard.training.loop import Validate
 from regard.training.progress import Progress
 from regard.training.run import RunFolder
@@ -87,13 +88,14 @@ class TextJob:
         tokenizer, reason = train_running_tokenizer(self.train, recipe.tokenizer)
         return tokenizer, tokenizer, reason
 
-    def stream(self, bundle: Bundle, recipe: Recipe) -> tuple[TextStream, str]:
+    def stream(self, bundle: Bundle, recipe: Recipe) -> tuple[BatchStream, str]:
         documents = encode_documents(self.train, bundle.target_tokenizer)
         context, training = context_of(bundle), recipe.training
-        stream = TextStream(documents, context=context, batch_tokens=training.batch_tokens, seed=training.seed)
+        stream = text_stream(documents, context=context, batch_tokens=training.batch_tokens, seed=training.seed)
+        survey = stream.survey
         return stream, (
             f"{sum(map(len, documents)):,} tokens in {len(documents):,} document{'s' * (len(documents) > 1)}; "
-            f"{stream.batches_in(0):,} batches an epoch, windows of {context} tokens, {stream.padding(0):.1%} padding"
+            f"{survey.n_batches:,} batches an epoch, windows of {context} tokens, {survey.padding:.1%} padding"
         )
 
     def validation(self, bundle: Bundle, recipe: Recipe, runtime: Runtime) -> Validate:

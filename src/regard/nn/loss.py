@@ -15,33 +15,46 @@ CHUNK_ROWS = 256
 class Loss:
     """Sums over target positions, in nats; divide by `n_tokens` for means.
 
-    smoothed is the quantity to minimise, nll the negative log-likelihood of the gold tokens (without gradient).
+    smoothed is the quantity to minimise, the z-loss included, nll the negative log-likelihood of the gold tokens
+    (without gradient).
     """
 
     smoothed: Tensor
     nll: Tensor
     n_tokens: int
 
+    def __add__(self, other: "Loss") -> "Loss":
+        return Loss(self.smoothed + other.smoothed, self.nll + other.nll, self.n_tokens + other.n_tokens)
+
 
 class _ChunkedCrossEntropy(torch.autograd.Function):
     """Gradients are computed in the forward pass, while a chunk's logits are in the cache."""
 
     @staticmethod
-    def forward(ctx: FunctionCtx, hidden: Tensor, weight: Tensor, gold: Tensor, smoothing: float) -> tuple[Tensor, ...]:
+    def forward(
+        ctx: FunctionCtx, hidden: Tensor, weight: Tensor, gold: Tensor, smoothing: float, z_loss: float
+    ) -> tuple[Tensor, ...]:
         wanted = hidden.requires_grad or weight.requires_grad
         hidden_grad, weight_grad = torch.empty_like(hidden), torch.zeros_like(weight)
         smoothed, nll = hidden.new_zeros(()), hidden.new_zeros(())
         for start in range(0, len(gold), CHUNK_ROWS):
             chunk = slice(start, start + CHUNK_ROWS)
             ids = gold[chunk, None]  # (rows, 1)
-            log_p = torch.log_softmax(hidden[chunk] @ weight.T, dim=-1)  # (rows, V)
+            logits = hidden[chunk] @ weight.T  # (rows, V)
+            log_p = torch.log_softmax(logits, dim=-1)
+            log_z = logits[:, :1] - log_p[:, :1]  # (rows, 1), the logarithm of the softmax's sum
             picked = log_p.gather(1, ids).sum()
             nll -= picked
             smoothed -= (1 - smoothing) * picked
             if smoothing:
                 smoothed -= smoothing * log_p.sum() / log_p.shape[1]
+            if z_loss:
+                smoothed += z_loss * log_z.square().sum()
             if wanted:
-                grad = log_p.exp_().sub_(smoothing / log_p.shape[1])
+                grad = log_p.exp_()
+                if z_loss:
+                    grad *= 1 + 2 * z_loss * log_z
+                grad -= smoothing / log_p.shape[1]
                 grad.scatter_add_(1, ids, grad.new_full(ids.shape, smoothing - 1))
                 torch.mm(grad, weight, out=hidden_grad[chunk])
                 weight_grad.addmm_(grad.T, hidden[chunk])
@@ -50,19 +63,24 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
         return smoothed, nll
 
     @staticmethod
-    def backward(ctx: FunctionCtx, *grads: Tensor) -> tuple[Tensor, Tensor, None, None]:
+    def backward(ctx: FunctionCtx, *grads: Tensor) -> tuple[Tensor, Tensor, None, None, None]:
         hidden_grad, weight_grad = ctx.saved_tensors  # type: ignore[attr-defined]
-        return hidden_grad * grads[0], weight_grad * grads[0], None, None
+        return hidden_grad * grads[0], weight_grad * grads[0], None, None, None
 
 
 def output_loss(
-    hidden: Float[Tensor, "N D"], weight: Float[Tensor, "V D"], gold: Int[Tensor, " N"], smoothing: float = 0.0
+    hidden: Float[Tensor, "N D"],
+    weight: Float[Tensor, "V D"],
+    gold: Int[Tensor, " N"],
+    smoothing: float = 0.0,
+    z_loss: float = 0.0,
 ) -> Loss:
     """Return the cross-entropy of softmax(hidden weight^T) against gold, summed over the N positions.
 
     smoothing: share of the probability spread evenly over the vocabulary (Szegedy et al. 2016, section 7). Equal to
     `cross_entropy(hidden @ weight.T, gold, label_smoothing=smoothing, reduction="sum")`, in memory of a few hundred
-    rows of logits instead of N.
+    rows of logits instead of N. z_loss: that times the squared logarithm of the softmax's sum is added, which keeps the
+    logits from drifting (Chowdhery et al. 2022, section 5).
     """
-    smoothed, nll = _ChunkedCrossEntropy.apply(hidden.contiguous(), weight, gold, smoothing)
+    smoothed, nll = _ChunkedCrossEntropy.apply(hidden.contiguous(), weight, gold, smoothing, z_loss)
     return Loss(smoothed, nll, len(gold))

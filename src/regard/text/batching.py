@@ -1,176 +1,129 @@
-"""Batches counted in tokens, in an order that is a pure function of (seed, epoch).
+"""Batches counted in tokens, in an order that is a pure function of (seed, place).
 
-Knows ids and lengths, never text. A position in an epoch is the number of batches already taken from it, so a run that
-stopped goes on at (epoch, position) without replaying anything.
+Knows ids and lengths, never text. The order is never stored: an epoch is a keyed permutation of the items, cut into
+windows; a window's items are sorted by length, cut into batches, and the batches shuffled. So a run that stopped goes
+on at its place without replaying anything, and a corpus of any size needs the memory of one window.
 """
 
-from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from regard.batch import Batch, collate, collate_text
-from regard.errors import ConfigError, DataError
+from regard.batch import Batch, Place
+from regard.errors import ConfigError
+from regard.text.permutation import Permutation
 
-Ids = Sequence[int]
+Indices = NDArray[np.int64]
 Lengths = NDArray[np.int64]
 
 
+class Items(Protocol):
+    """What an epoch is made of: pairs, or windows of text. A side that is not there has the length 0."""
+
+    @property
+    def n_cells(self) -> int:
+        """The sum of the items' lengths, of the longer side each."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def lengths(self, indices: Indices) -> tuple[Lengths, Lengths]:
+        """Return how many cells each of the items has on the source and on the target side of a batch."""
+        ...
+
+    def collate(self, indices: Indices) -> Batch:
+        """Return the items as one batch."""
+        ...
+
+
 class BatchStream:
-    """Every pair once an epoch, pairs of like length together, batches in random order."""
+    """Every item once an epoch, items of like length together, batches in random order."""
 
-    def __init__(
-        self, sources: Sequence[Ids], targets: Sequence[Ids], *, batch_tokens: int, seed: int, window: int = 128
-    ) -> None:
-        """batch_tokens: the most cells of a batch on either side. window: about how many batches to sort together.
+    def __init__(self, items_of: Callable[[int], Items], *, batch_tokens: int, seed: int, window: int = 128) -> None:
+        """items_of: the items of an epoch. batch_tokens: the most cells of a batch on either side, or one item.
 
-        The wider the window, the less padding, and the more often the same pairs meet in a batch: on 29,000 pairs of
-        captions in batches of 4,096, one window of all 131 batches leaves 3.4 % padding, two leave 5.0 %, three 6.5 %.
+        window: about how many batches to sort together. The wider, the less padding, and the more often the same items
+        meet in a batch. Raises ConfigError if batch_tokens is below 1.
         """
-        assert len(sources) == len(targets), "a stream needs as many targets as sources"
-        check_batch_tokens(batch_tokens)
-        self.sources, self.targets = sources, targets
-        self.batch_tokens, self.seed, self.window = batch_tokens, seed, window
-        # Each side is one longer than its text: EOS behind the source; BOS before, or EOS behind, the target.
-        self._source_lengths = np.array([len(ids) + 1 for ids in sources], dtype=np.int64)
-        self._target_lengths = np.array([len(ids) + 1 for ids in targets], dtype=np.int64)
+        if batch_tokens < 1:
+            raise ConfigError(f"batch_tokens is {batch_tokens}; it must be at least 1. Usual values: 1024 to 32768.")
+        assert len(items_of(0)), "a stream needs at least one item"
+        self.items_of, self.batch_tokens, self.seed, self.window = items_of, batch_tokens, seed, window
 
-    def order(self, epoch: int) -> list[list[int]]:
-        """Return the batches of an epoch as lists of indices into the corpus."""
-        lengths = self._source_lengths, self._target_lengths
-        return order_of(*lengths, self.batch_tokens, random_of(self.seed, epoch), self.window)
+    def batches_from(self, place: Place) -> Iterator[tuple[Batch, Place]]:
+        """Yield the batch at a place, and all that follow without end, each with the place behind it."""
+        while True:
+            items = self.items_of(place.epoch)
+            n_windows = self.windows_in(items)
+            order = self.order(items, place.epoch, place.window)
+            for i, indices in enumerate(order[place.batch :], start=place.batch + 1):
+                behind = Place(place.epoch, place.window, i)
+                if i == len(order):
+                    is_last = place.window + 1 == n_windows
+                    behind = Place(place.epoch + 1) if is_last else Place(place.epoch, place.window + 1)
+                yield items.collate(indices), behind
+            place = behind
 
-    def batches_from(self, epoch: int, position: int = 0) -> Iterator[Batch]:
-        """Yield the batches of an epoch, without the first `position` of them."""
-        for indices in self.order(epoch)[position:]:
-            yield collate([self.sources[i] for i in indices], [self.targets[i] for i in indices])
+    def epoch(self, epoch: int) -> Iterator[Batch]:
+        """Yield the batches of one epoch."""
+        items = self.items_of(epoch)
+        yield from (items.collate(indices) for indices in self.whole_order(epoch))
 
-    def batches_in(self, epoch: int) -> int:
-        """Return how many batches an epoch has."""
-        return len(self.order(epoch))
+    def whole_order(self, epoch: int) -> Iterator[Indices]:
+        """Yield which items each batch of an epoch has."""
+        items = self.items_of(epoch)
+        for window in range(self.windows_in(items)):
+            yield from self.order(items, epoch, window)
 
-    def padding(self, epoch: int) -> float:
-        """Return the share of an epoch's cells that are padding, both sides counted."""
-        return share_of_padding(self.order(epoch), self._source_lengths, self._target_lengths)
+    def windows_in(self, items: Items) -> int:
+        """Return how many windows an epoch has."""
+        return min(len(items), max(1, round(items.n_cells / (self.window * self.batch_tokens))))
 
+    def order(self, items: Items, epoch: int, window: int) -> list[Indices]:
+        """Return which items each batch of one window has."""
+        n_windows = self.windows_in(items)
+        first, end = (len(items) * (window + i) // n_windows for i in (0, 1))
+        chosen = Permutation(len(items), self.seed, epoch)(np.arange(first, end))
+        source, target = items.lengths(chosen)
+        by_length = order_by_length(source, target)
+        batches = np.split(chosen[by_length], cuts(np.maximum(source, target)[by_length], self.batch_tokens))
+        places = Permutation(len(batches), self.seed, epoch, window)(np.arange(len(batches)))
+        return [batches[i] for i in places]
 
-class TextStream:
-    """Windows of running text: every token of every document but its first is written once an epoch.
-
-    A window lies within one document. Where a document is cut moves from epoch to epoch.
-    """
-
-    def __init__(
-        self, documents: Sequence[NDArray[np.int32]], *, context: int, batch_tokens: int, seed: int, window: int = 128
-    ) -> None:
-        """context: tokens of a whole window. batch_tokens: the most cells of a batch, or one window.
-
-        Raises DataError if all the text is shorter than one window.
-        """
-        check_batch_tokens(batch_tokens)
-        self.documents, self.context = documents, context
-        self.batch_tokens, self.seed, self.window = batch_tokens, seed, window
-        n_tokens = sum(len(ids) - 1 for ids in documents)
-        if n_tokens < context:
-            raise DataError(
-                f"The text has {n_tokens:,} tokens to train on, fewer than one window of {context:,}. "
-                f"Give more text, or set model.context to {max(2, n_tokens)} at most."
-            )
-
-    def windows(self, epoch: int) -> list[tuple[int, int, int]]:
-        """Return document, first token read and number of tokens of every window, in the order of the text."""
-        phases = random_of(self.seed, epoch, stream=1).random_raw(len(self.documents)) % np.uint64(self.context)
-        found = []
-        for document, (ids, phase) in enumerate(zip(self.documents, phases.tolist(), strict=True)):
-            n_tokens = len(ids) - 1
-            first = phase if n_tokens > self.context else 0
-            borders = [0, *range(first or self.context, n_tokens, self.context), n_tokens]
-            found += [(document, start, end - start) for start, end in pairwise(borders)]
-        return found
-
-    def batches_from(self, epoch: int, position: int = 0) -> Iterator[Batch]:
-        """Yield the batches of an epoch, without the first `position` of them."""
-        windows = self.windows(epoch)
-        for indices in self.order(windows, epoch)[position:]:
-            chosen = (windows[i] for i in indices)
-            yield collate_text([self.documents[d][start : start + n + 1].tolist() for d, start, n in chosen])
-
-    def order(self, windows: Sequence[tuple[int, int, int]], epoch: int) -> list[list[int]]:
-        """Return the batches of an epoch as lists of indices into its windows."""
-        lengths = lengths_of(windows)
-        return order_of(lengths * 0, lengths, self.batch_tokens, random_of(self.seed, epoch), self.window)
-
-    def batches_in(self, epoch: int) -> int:
-        """Return how many batches an epoch has."""
-        return len(self.order(self.windows(epoch), epoch))
-
-    def padding(self, epoch: int) -> float:
-        """Return the share of an epoch's cells that are padding."""
-        windows = self.windows(epoch)
-        lengths = lengths_of(windows)
-        return share_of_padding(self.order(windows, epoch), lengths * 0, lengths)
+    @cached_property
+    def survey(self) -> "Survey":
+        """What the first epoch is like, found by one walk through its order."""
+        items = self.items_of(0)
+        n_batches = n_all = n_real = most = 0
+        largest = np.zeros(0, dtype=np.int64)
+        for indices in self.whole_order(0):
+            cells = n_cells(items, indices)
+            n_batches, n_all = n_batches + 1, n_all + cells
+            n_real += sum(int(side.sum()) for side in items.lengths(indices))
+            if cells > most:
+                most, largest = cells, indices
+        return Survey(n_batches, 1 - n_real / n_all, items.collate(largest))
 
 
-def scoring_windows(
-    documents: Sequence[NDArray[np.int32]], context: int, stride: int
-) -> Iterator[tuple[list[int], int]]:
-    """Yield windows that together score every token of every document but its first exactly once, in order.
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """An epoch: its batches, the share of cells that are padding, both sides counted, and the batch with most cells."""
 
-    Each is its ids, one more than it has tokens, and how many of its last tokens are scored. The first window of a
-    document is scored whole; the next ones end `stride` further, so what they score has at least context - stride
-    tokens before it.
-    """
-    assert 1 <= stride <= context, "windows that advance by more than they hold would leave tokens out"
-    for ids in documents:
-        scored, n_tokens = 0, len(ids) - 1
-        while scored < n_tokens:
-            end = min(scored + stride if scored else context, n_tokens)
-            yield ids[max(0, end - context) : end + 1].tolist(), end - scored
-            scored = end
+    n_batches: int
+    padding: float
+    largest: Batch
 
 
-def random_of(seed: int, epoch: int, stream: int = 0) -> np.random.Philox:
-    """Return the random numbers of an epoch.
-
-    Philox is counter-based and its raw stream never changes between versions of NumPy, as `permutation` may.
-    """
-    return np.random.Philox(key=np.array([seed % 2**64, epoch], dtype=np.uint64), counter=[0, 0, 0, stream])
+def n_cells(items: Items, indices: Indices) -> int:
+    """Return how many cells a batch has, both sides counted."""
+    return len(indices) * sum(int(side.max()) for side in items.lengths(indices))
 
 
-def order_of(
-    source_lengths: Lengths, target_lengths: Lengths, batch_tokens: int, random: np.random.Philox, window: int
-) -> list[list[int]]:
-    """Return batches as lists of indices: items of like length together, the batches in random order."""
-    longer = np.maximum(source_lengths, target_lengths)
-    shuffled = np.argsort(random.random_raw(len(longer)), kind="stable")
-    n_windows = max(1, round(longer.sum() / (window * batch_tokens)))
-    batches = []
-    for part in np.array_split(shuffled, n_windows):
-        by_length = part[_order_by_length(source_lengths[part], target_lengths[part])]
-        batches += list(_cut(by_length, longer[by_length], batch_tokens))
-    return [batches[i] for i in np.argsort(random.random_raw(len(batches)), kind="stable")]
-
-
-def share_of_padding(order: Sequence[Sequence[int]], source_lengths: Lengths, target_lengths: Lengths) -> float:
-    """Return the share of cells that are padding, both sides counted."""
-    n_cells = sum(len(batch) * int(source_lengths[batch].max() + target_lengths[batch].max()) for batch in order)
-    n_real = int(source_lengths.sum() + target_lengths.sum())
-    return 1 - n_real / n_cells if n_cells else 0.0
-
-
-def lengths_of(windows: Sequence[tuple[int, int, int]]) -> Lengths:
-    """Return the number of tokens of each window."""
-    return np.array([n for _, _, n in windows], dtype=np.int64)
-
-
-def check_batch_tokens(batch_tokens: int) -> None:
-    """Raise ConfigError if a batch could hold nothing."""
-    if batch_tokens < 1:
-        raise ConfigError(f"batch_tokens is {batch_tokens}; it must be at least 1. Usual values: 1024 to 32768.")
-
-
-def _order_by_length(source_lengths: Lengths, target_lengths: Lengths) -> NDArray[np.intp]:
+def order_by_length(source_lengths: Lengths, target_lengths: Lengths) -> NDArray[np.intp]:
     """Return the order by the longer side, which fills a batch, then by how far the source is longer.
 
     The second key rises where the first is even and falls where it is odd: turning round at each new length keeps
@@ -180,15 +133,11 @@ def _order_by_length(source_lengths: Lengths, target_lengths: Lengths) -> NDArra
     return np.lexsort((np.where(longer % 2 == 0, difference, -difference), longer))
 
 
-def _cut(indices: NDArray[np.intp], lengths: Lengths, batch_tokens: int) -> Iterator[list[int]]:
-    """Yield runs of the indices, each as long as batch_tokens lets it be."""
-    batch: list[int] = []
-    longest = 0
-    for index, length in zip(indices.tolist(), lengths.tolist(), strict=True):
-        if batch and (len(batch) + 1) * max(longest, length) > batch_tokens:
-            yield batch
-            batch, longest = [], 0
-        batch.append(index)
-        longest = max(longest, length)
-    if batch:
-        yield batch
+def cuts(lengths: Lengths, batch_tokens: int) -> list[int]:
+    """Return where to cut items of rising length so that every batch is as long as batch_tokens lets it be."""
+    found, start = [], 0
+    for i, length in enumerate(lengths.tolist()):
+        if i > start and (i + 1 - start) * length > batch_tokens:
+            found.append(i)
+            start = i
+    return found

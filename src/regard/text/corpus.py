@@ -5,24 +5,45 @@ import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
+from regard.batch import Batch, collate
 from regard.errors import DataError
-from regard.text.batching import BatchStream
+from regard.text.batching import BatchStream, Indices, Lengths
+from regard.text.ragged import Ragged
 from regard.text.tokenizer import Tokenizer
 
 SentencePairs = Sequence[tuple[str, str]]
+CHUNK = 50_000
+"""Pairs that are worked on at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class EncodedPairs:
-    """The ids of both sides, without EOS, and how many pairs were left out as too long."""
+    """The ids of both sides, without EOS, and how many pairs were left out as too long. Items of a stream."""
 
-    sources: list[list[int]]
-    targets: list[list[int]]
+    sources: Ragged
+    targets: Ragged
     n_dropped: int
 
+    def __len__(self) -> int:
+        return len(self.sources)
+
+    @property
+    def n_cells(self) -> int:
+        parts = np.array_split(np.arange(len(self)), -(-len(self) // CHUNK))
+        return sum(int(np.maximum(*self.lengths(part)).sum()) for part in parts)
+
+    def lengths(self, indices: Indices) -> tuple[Lengths, Lengths]:
+        """Return the lengths in a batch: EOS stands behind the source, and BOS before, or EOS behind, the target."""
+        return self.sources.lengths(indices) + 1, self.targets.lengths(indices) + 1
+
+    def collate(self, indices: Indices) -> Batch:
+        return collate(*([side[i].tolist() for i in indices.tolist()] for side in (self.sources, self.targets)))
+
     def stream(self, batch_tokens: int, seed: int) -> BatchStream:
-        """Return the endless stream of batches of these pairs."""
-        return BatchStream(self.sources, self.targets, batch_tokens=batch_tokens, seed=seed)
+        """Return the batches of these pairs."""
+        return BatchStream(lambda _epoch: self, batch_tokens=batch_tokens, seed=seed)
 
 
 def encode_pairs(pairs: SentencePairs, source: Tokenizer, target: Tokenizer, max_tokens: int) -> EncodedPairs:
@@ -30,16 +51,20 @@ def encode_pairs(pairs: SentencePairs, source: Tokenizer, target: Tokenizer, max
 
     Raises DataError if none is left.
     """
-    encoded = list(
-        zip(source.encode_many([s for s, _ in pairs]), target.encode_many([t for _, t in pairs]), strict=True)
-    )
-    kept = [(s, t) for s, t in encoded if max(len(s), len(t)) <= max_tokens]
-    if not kept:
+    sides: tuple[list[Ragged], list[Ragged]] = [], []
+    for start in range(0, len(pairs), CHUNK):
+        chunk = pairs[start : start + CHUNK]
+        encoded = zip(source.encode_many([s for s, _ in chunk]), target.encode_many([t for _, t in chunk]), strict=True)
+        kept = [(s, t) for s, t in encoded if max(len(s), len(t)) <= max_tokens]
+        sides[0].append(Ragged.of([s for s, _ in kept], source.vocabulary))
+        sides[1].append(Ragged.of([t for _, t in kept], target.vocabulary))
+    sources, targets = (Ragged.joined(side) for side in sides)
+    if not len(sources):
         raise DataError(
-            f"All {len(encoded):,} pairs have more than {max_tokens} tokens on a side, so none is left. "
+            f"All {len(pairs):,} pairs have more than {max_tokens} tokens on a side, so none is left. "
             "Raise data.max_tokens, or put one sentence on a line."
         )
-    return EncodedPairs([s for s, _ in kept], [t for _, t in kept], len(encoded) - len(kept))
+    return EncodedPairs(sources, targets, len(pairs) - len(sources))
 
 
 def hold_out(pairs: SentencePairs, n: int, seed: int) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:

@@ -2,15 +2,21 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Schedule = Literal["linear", "cosine", "inverse_sqrt", "wsd"]
 
 
 class TrainingConfig(BaseModel):
     """How a model is trained. Of steps, epochs and minutes, the first that is reached ends the run.
 
-    The learning rate rises over warmup_steps and then falls linearly to zero at the end of that budget.
-    learning_rate is AdamW's; with optimiser "muon", muon_learning_rate is for the matrices and learning_rate for
-    embeddings and vectors.
+    The learning rate rises over warmup_steps and then follows the schedule, of which all but "inverse_sqrt" end at zero
+    with the budget. learning_rate is AdamW's; with optimiser "muon", muon_learning_rate is for the matrices and
+    learning_rate for embeddings and vectors. z_loss adds that share of the squared logarithm of the softmax's sum.
+
+    The best bundle is chosen by validation: with ema_decay among moving averages of the weights, and at the end also
+    among the last weights themselves and, with average_checkpoints, the mean of the last so many checkpoints. patience:
+    how many validations without a better score end the run. keep_checkpoints: how many of the newest stay on disk.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -24,8 +30,23 @@ class TrainingConfig(BaseModel):
     muon_learning_rate: float = Field(0.02, gt=0)
     weight_decay: float = Field(0.0, ge=0)
     warmup_steps: int = Field(100, ge=0)
+    schedule: Schedule = "linear"
     label_smoothing: float = Field(0.1, ge=0, lt=1)
+    z_loss: float = Field(0.0, ge=0)
     clip_norm: float = Field(1.0, gt=0)
     validation_steps: int | None = Field(None, ge=1)
+    patience: int | None = Field(None, ge=1)
+    ema_decay: float = Field(0.0, ge=0, lt=1)
     checkpoint_steps: int = Field(200, ge=1)
+    keep_checkpoints: int = Field(2, ge=1)
+    average_checkpoints: int = Field(1, ge=1)
     seed: int = 1
+
+    @model_validator(mode="after")
+    def enough_is_kept(self) -> "TrainingConfig":
+        if self.average_checkpoints > self.keep_checkpoints:
+            raise ValueError(
+                f"average_checkpoints is {self.average_checkpoints}; only keep_checkpoints ({self.keep_checkpoints}) "
+                "stay on disk. Raise that, too."
+            )
+        return self

@@ -4,11 +4,14 @@ import json
 import os
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+
+from regard.errors import RunError
 
 
 class Display(Protocol):
@@ -28,23 +31,31 @@ class Display(Protocol):
 
 
 class Log:
-    """Writes every record to a file of JSON lines and hands it to the display."""
+    """Writes every record to a file of JSON lines and hands it to the display. Without a path it does nothing."""
 
-    def __init__(self, path: Path, display: Display) -> None:
-        cut_half_line(path)
-        self._file = path.open("a", encoding="utf-8", newline="\n")
+    def __init__(self, path: Path | None, display: Display) -> None:
+        if path is not None:
+            cut_half_line(path)
+        self._file = path.open("a", encoding="utf-8", newline="\n") if path is not None else None
         self.display = display
 
     def write(self, kind: str, **values: Any) -> None:
         """Write and show a record."""
+        if self._file is None:
+            return
         record = {"kind": kind, **values}
-        self._file.write(json.dumps(record) + "\n")
-        self._file.flush()
+        try:
+            self._file.write(json.dumps(record) + "\n")
+            self._file.flush()
+        except OSError as error:
+            raise RunError(f"{self._file.name} cannot be written: {error.strerror}. Free space, then go on.") from error
         self.display.show(record)
 
     def close(self) -> None:
         """Close the file and the display."""
-        self._file.close()
+        if self._file is not None:
+            with suppress(OSError):  # what could not be written was reported by `write`
+                self._file.close()
         self.display.close()
 
 
@@ -54,6 +65,19 @@ def cut_half_line(path: Path) -> None:
         content = path.read_bytes()
         if not content.endswith(b"\n"):
             os.truncate(path, content.rfind(b"\n") + 1)
+
+
+class NoDisplay:
+    """Shows nothing."""
+
+    def show(self, record: dict[str, Any]) -> None:
+        pass
+
+    def say(self, message: str) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
 
 
 def make_display() -> Display:
@@ -98,10 +122,10 @@ class BarDisplay:
         self._progress.start()
 
     def show(self, record: dict[str, Any]) -> None:
-        if record["kind"] == "valid":
-            self._beside = beside(record)
+        if record["kind"] != "train":
+            self._beside = beside(record) or self._beside
             self.say(describe(record))
-        elif record["kind"] == "train":
+        else:
             self._progress.update(self._task, completed=record["progress"], figures=describe(record) + self._beside)
 
     def say(self, message: str) -> None:
@@ -121,6 +145,9 @@ def describe(record: dict[str, Any]) -> str:
     if record["kind"] == "valid":
         best = "  (best so far)" if record["best"] else ""
         return f"step {record['step']}  validation: {record['nll']:.3f} nats a token{beside(record)}{best}"
+    if record["kind"] == "skipped":
+        where = f"batch {record['batch']} in window {record['window']} of epoch {record['epoch'] + 1}"
+        return f"warning: step {record['step']} left out: the gradient of {where} was not finite"
     return ""
 
 

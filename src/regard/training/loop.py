@@ -4,21 +4,28 @@ Knows models, batches and ids. Knows no text; what a validation measures comes i
 """
 
 import dataclasses
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator
+from functools import reduce
+from operator import add
 from pathlib import Path
 from typing import Protocol
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from regard.batch import Batch, to_device
+from regard.batch import Batch, Place, to_device
 from regard.bundle import Bundle, save_bundle
 from regard.errors import TrainingError
-from regard.nn.loss import Loss, output_loss
+from regard.nn.loss import Loss
+from regard.training.averaging import holding, mean_weights
 from regard.training.config import TrainingConfig
+from regard.training.gradients import Gradients, batch_loss
+from regard.training.interrupt import Interrupted, Interrupts
 from regard.training.log import Log
 from regard.training.optimiser import Optimiser
+from regard.training.processes import Processes
 from regard.training.progress import Progress
 from regard.training.run import RunFolder, restore
 from regard.training.schedule import budget_of, rate_factor
@@ -27,15 +34,26 @@ STEPS_A_RECORD = 10
 MAX_SKIPPED = 10
 
 
-class Stream(Protocol):
-    """Batches in an order that is a pure function of the epoch."""
+class Survey(Protocol):
+    """What an epoch is like."""
 
-    def batches_from(self, epoch: int, position: int) -> Iterator[Batch]:
-        """Yield an epoch's batches without the first `position`."""
+    @property
+    def n_batches(self) -> int: ...
+
+    @property
+    def largest(self) -> Batch:
+        """The batch that needs the most memory."""
         ...
 
-    def batches_in(self, epoch: int) -> int:
-        """Return how many batches an epoch has."""
+
+class Stream(Protocol):
+    """Batches in an order that is a pure function of their place."""
+
+    @property
+    def survey(self) -> Survey: ...
+
+    def batches_from(self, place: Place) -> Iterator[tuple[Batch, Place]]:
+        """Yield the batch at a place, and all that follow without end, each with the place behind it."""
         ...
 
 
@@ -55,60 +73,95 @@ class Trainer:
         validate: Validate,
         log: Log,
         device: torch.device,
+        processes: Processes,
     ) -> None:
         self.bundle, self.stream, self.config = bundle, stream, config
         self.run, self.validate, self.log, self.device = run, validate, log, device
         self.model = bundle.model
         self.optimiser = Optimiser(self.model, config)
-        self.batches_an_epoch = stream.batches_in(0)
+        self.processes = processes
+        self.gradients = Gradients(self.model, config, device, processes)
+        self.batches_an_epoch = stream.survey.n_batches
         self.budget = budget_of(config, self.batches_an_epoch)
         self.progress = Progress()
         self._started = self._recorded = time.monotonic()
-        self._since_record = _Sums()
+        self._since_record: list[Loss] = []
+        self._interrupts = Interrupts(log.display.say)
 
     def train(self, checkpoint: Path | None) -> Progress:
         """Take steps until the budget is used up, and leave `best`, `last` and a checkpoint of the end.
 
-        checkpoint: where to go on; the bundle's model has its weights already.
+        checkpoint: where to go on; the bundle's model has its weights already. On SIGINT and SIGTERM the step is
+        finished, a checkpoint saved and Interrupted raised.
         """
-        torch.manual_seed(self.config.seed)
+        self.model.train()
+        self.gradients.rehearse(self.stream.survey.largest, self.log.display.say)
+        torch.manual_seed(self.config.seed + self.processes.rank)
         if checkpoint is not None:
-            self.progress = restore(checkpoint, self.optimiser)
+            self.progress = restore(checkpoint, self.optimiser, self.processes.rank)
             self.log.display.say(f"Going on from step {self.progress.step:,} ({checkpoint}).")
         self._started = time.monotonic() - self.progress.seconds
         self._recorded = time.monotonic()
-        self.model.train()
+        with self._interrupts.held():
+            try:
+                self._agree()
+                self._train()
+            except Interrupted:
+                self._save()
+                self.log.display.say(f"Stopped at step {self.progress.step:,}. The same command goes on from there.")
+                raise
+        return self.progress
+
+    def _train(self) -> None:
         every = self.config.validation_steps or self.batches_an_epoch
-        for batch in self._batches():
-            self._step(to_device(batch, self.device))
+        if self.progress.step and self.progress.step % every == 0:
+            self._validate()  # if the training ended before it was done
+        batches = self.stream.batches_from(self.progress.place)
+        while not self._is_over():
+            batch, behind = next(batches)
+            self._step(batch)
+            self.progress.place = behind
+            self._agree()
             if self.progress.step % every == 0:
                 self._validate()
             if self.progress.step % self.config.checkpoint_steps == 0:
-                self.run.save_checkpoint(self._carded(), self.optimiser, self.progress)
-        if self.progress.step % every:
-            self._validate()
-        self.run.save_checkpoint(self._carded(), self.optimiser, self.progress)
-        return self.progress
+                self._save()
+        self._validate()
+        self._save()
+        if self.optimiser.average is not None:
+            self._measure({})
+        if self.config.average_checkpoints > 1:
+            newest = self.run.steps()[: self.config.average_checkpoints]
+            self._measure(mean_weights(self.model, newest) if self.processes.is_first else {})
 
-    def _batches(self) -> Iterator[Batch]:
-        """Yield batches until the budget is used up, keeping count of epoch and position."""
-        while self._share() < 1:
-            for batch in self.stream.batches_from(self.progress.epoch, self.progress.position):
-                self.progress.position += 1
-                yield batch
-                if self._share() >= 1:
-                    return
-            self.progress.epoch, self.progress.position = self.progress.epoch + 1, 0
+    def _save(self) -> None:
+        """Save a checkpoint of this step, unless there is one."""
+        if self.progress.saved_step < self.progress.step:
+            self._check_weights()
+            self.progress.saved_step = self.progress.step
+            states = self.processes.of_each(torch.get_rng_state())
+            if self.processes.is_first:
+                keep = self.config.keep_checkpoints
+                self.run.save_checkpoint(self._carded(), self.optimiser, states, self.progress, keep)
+
+    def _agree(self) -> None:
+        """Look at the clock and at signals, alike in all processes. Raises Interrupted in all if one got a signal."""
+        seconds = time.monotonic() - self._started
+        self.progress.seconds, number = self.processes.most(seconds, self._interrupts.pending or 0)
+        self._interrupts.pending = int(number) or None
+        self._interrupts.check()
+
+    def _is_over(self) -> bool:
+        """Return whether the budget is used up, or the model has not got better for too long."""
+        return self._share() >= 1 or self.progress.n_worse >= (self.config.patience or math.inf)
 
     def _share(self) -> float:
-        self.progress.seconds = time.monotonic() - self._started
         return self.budget.progress(self.progress.step, self.progress.seconds)
 
     def _step(self, batch: Batch) -> None:
         """Train on a batch; an update that is not finite is left out, and ten in a row end the training."""
-        factor = rate_factor(self.progress.step, self._share(), self.config.warmup_steps)
-        loss = batch_loss(self.model, batch, self.config.label_smoothing)
-        (loss.smoothed / loss.n_tokens).backward()
+        factor = rate_factor(self.progress.step, self._share(), self.config.warmup_steps, self.config.schedule)
+        loss = self.gradients.add(batch)
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
         self.progress.step += 1
         self.progress.target_tokens += loss.n_tokens
@@ -117,13 +170,16 @@ class Trainer:
             self.progress.n_skipped = 0
         else:
             self._skip()
-        self._since_record.add(loss)
+        self._since_record.append(loss)
         if self.progress.step % STEPS_A_RECORD == 0:
             self._record(factor, float(norm))
 
     def _skip(self) -> None:
+        """Leave an update out, and log which batch it was."""
         self.model.zero_grad(set_to_none=True)
         self.progress.n_skipped += 1
+        place = dataclasses.asdict(self.progress.place)
+        self.log.write("skipped", step=self.progress.step, **place)
         if self.progress.n_skipped >= MAX_SKIPPED:
             raise TrainingError(
                 f"The gradient was not finite {MAX_SKIPPED} times in a row, last at step {self.progress.step}. "
@@ -131,13 +187,14 @@ class Trainer:
             )
 
     def _record(self, factor: float, norm: float) -> None:
-        now, share, sums = time.monotonic(), self._share(), self._since_record
+        now, share, sums = time.monotonic(), self._share(), reduce(add, self._since_record)
+        smoothed, nll = self.processes.total(sums.smoothed, sums.nll)
         self.log.write(
             "train",
             step=self.progress.step,
             epoch=self.progress.epoch,
-            loss=float(sums.smoothed) / sums.n_tokens,
-            nll=float(sums.nll) / sums.n_tokens,
+            loss=float(smoothed) / sums.n_tokens,
+            nll=float(nll) / sums.n_tokens,
             tokens_per_second=sums.n_tokens / (now - self._recorded),
             learning_rate_factor=factor,
             gradient_norm=norm,
@@ -145,20 +202,50 @@ class Trainer:
             seconds_left=self.progress.seconds * (1 / share - 1),
             progress=share,
         )
-        self._recorded, self._since_record = now, _Sums()
+        self._recorded, self._since_record = now, []
 
     def _validate(self) -> None:
+        """Measure the model, or the average of its weights, unless this step's was measured."""
+        if self.progress.validated_step < self.progress.step:
+            average = self.optimiser.average
+            self._measure(average.weights if average is not None else {})
+            self.progress.validated_step = self.progress.step
+
+    def _measure(self, weights: dict[str, Tensor]) -> None:
+        """Measure the model with other weights in the place of its own, and keep it as `best` if it is."""
+        self._check_weights()
         began = time.monotonic()
-        self.model.eval()
-        figures = self.validate(self.model)
-        self.model.train()
-        best = self.progress.best_score is None or figures["score"] > self.progress.best_score
-        if best:
-            self.progress.best_score, self.progress.best_step = figures["score"], self.progress.step
-            save_bundle(self._carded(figures), self.run.best)
+        with holding(self.model, weights):
+            self.model.eval()
+            figures = self.processes.from_first(self._figures)
+            self.model.train()
+            if isinstance(figures, Interrupted):
+                raise figures
+            best = self.progress.best_score is None or figures["score"] > self.progress.best_score
+            self.progress.n_worse = 0 if best else self.progress.n_worse + 1
+            if best:
+                self.progress.best_score, self.progress.best_step = figures["score"], self.progress.step
+                if self.processes.is_first:
+                    save_bundle(self._carded(figures), self.run.best)
         seconds = time.monotonic() - self._started
         self.log.write("valid", step=self.progress.step, best=best, seconds=seconds, **figures)
         self._recorded += time.monotonic() - began  # a validation does not count as training speed
+
+    def _figures(self) -> dict[str, float] | Interrupted:
+        """Return what the validation finds, or the signal that ended it."""
+        try:
+            with self._interrupts.at_once():
+                return self.validate(self.model)
+        except Interrupted as interrupted:
+            return interrupted
+
+    def _check_weights(self) -> None:
+        """Raise TrainingError if the weights are not finite, so that such a model is never saved."""
+        if not all(bool(p.isfinite().all()) for p in self.model.parameters()):
+            raise TrainingError(
+                f"The weights are not finite at step {self.progress.step}. The last checkpoint is whole. Train anew "
+                "with --fresh and a lower training.learning_rate."
+            )
 
     def _carded(self, figures: dict[str, float] | None = None) -> Bundle:
         """Return the bundle with a card that says how far it was trained."""
@@ -166,26 +253,6 @@ class Trainer:
         if figures:
             card["validation"] = figures
         return dataclasses.replace(self.bundle, card=card)
-
-
-class _Sums:
-    """Sums since the last record."""
-
-    def __init__(self) -> None:
-        self.smoothed, self.nll = torch.zeros(()), torch.zeros(())
-        self.n_tokens = 0
-
-    def add(self, loss: Loss) -> None:
-        self.smoothed = self.smoothed.to(loss.nll.device) + loss.smoothed.detach()
-        self.nll = self.nll.to(loss.nll.device) + loss.nll
-        self.n_tokens += loss.n_tokens
-
-
-def batch_loss(model: nn.Module, batch: Batch, smoothing: float) -> Loss:
-    """Return the loss of the real target positions of a batch."""
-    assert batch.gold is not None and batch.target_keep is not None, "training needs targets"
-    hidden = model(batch)  # (B, T, D)
-    return output_loss(hidden[batch.target_keep], model.output_weight, batch.gold[batch.target_keep], smoothing)  # type: ignore[arg-type]
 
 
 @torch.no_grad()

@@ -3,12 +3,16 @@
 import torch
 from torch import Tensor, nn
 
+from regard.training.averaging import MovingAverage
 from regard.training.config import TrainingConfig
 from regard.training.muon import Muon
 
 
 class Optimiser:
-    """AdamW, or Muon for the matrices and AdamW for the rest, behind one step and one factor on the rates."""
+    """AdamW, or Muon for the matrices and AdamW for the rest, behind one step and one factor on the rates.
+
+    With an average, that of the weights is kept as well.
+    """
 
     def __init__(self, model: nn.Module, config: TrainingConfig) -> None:
         embeddings = {id(m.weight) for m in model.modules() if isinstance(m, nn.Embedding)}
@@ -24,6 +28,7 @@ class Optimiser:
         else:
             groups = [{"params": matrices, "weight_decay": decay}, {"params": others, "weight_decay": 0.0}]
         self.parts.append(torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98), fused=True))
+        self.average = MovingAverage(model, config.ema_decay) if config.ema_decay else None
         self.rates = [[group["lr"] for group in part.param_groups] for part in self.parts]
 
     def step(self, factor: float) -> None:
@@ -33,10 +38,13 @@ class Optimiser:
                 group["lr"] = rate * factor
             part.step()
             part.zero_grad(set_to_none=True)
+        if self.average is not None:
+            self.average.update()
 
     def tensors(self) -> dict[str, Tensor]:
         """Return everything the optimisers remember, by name."""
-        return {
+        average = self.average.tensors() if self.average is not None else {}
+        return {f"average.{name}": tensor for name, tensor in average.items()} | {
             f"{i}.{index}.{name}": value
             for i, part in enumerate(self.parts)
             for index, state in part.state_dict()["state"].items()
@@ -45,8 +53,11 @@ class Optimiser:
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
         """Take back what `tensors` returned."""
+        mine = {name: value for name, value in tensors.items() if not name.startswith("average.")}
+        if self.average is not None:
+            self.average.restore({name.removeprefix("average."): value for name, value in tensors.items()})
         states: list[dict[int, dict[str, Tensor]]] = [{} for _ in self.parts]
-        for key, value in tensors.items():
+        for key, value in mine.items():
             i, index, name = key.split(".")
             states[int(i)].setdefault(int(index), {})[name] = value
         for part, state in zip(self.parts, states, strict=True):

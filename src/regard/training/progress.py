@@ -3,19 +3,38 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from regard.batch import Place
+
 
 @dataclass
 class Progress:
-    """Steps taken, batches taken from the epoch, seconds of training, tokens trained on, and the best score so far."""
+    """Steps taken, the place of the next batch, seconds of training, tokens trained on, and the best score so far.
+
+    n_worse: validations since the best one. validated_step, saved_step: when the model was measured and a checkpoint
+    written last. n_skipped: updates left out in a row.
+    """
 
     step: int = 0
     epoch: int = 0
-    position: int = 0
+    window: int = 0
+    batch: int = 0
     seconds: float = 0.0
     target_tokens: int = 0
     best_score: float | None = None
     best_step: int = 0
+    n_worse: int = 0
+    validated_step: int = 0
+    saved_step: int = 0
     n_skipped: int = 0
+
+    @property
+    def place(self) -> Place:
+        """Where the next batch stands."""
+        return Place(self.epoch, self.window, self.batch)
+
+    @place.setter
+    def place(self, place: Place) -> None:
+        self.epoch, self.window, self.batch = place.epoch, place.window, place.batch
 
     def as_dict(self) -> dict[str, Any]:
         """Return the numbers by name."""

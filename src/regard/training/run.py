@@ -4,23 +4,29 @@ RUN/recipe.toml     the settings, fully resolved
 RUN/log.jsonl       one JSON object a line: kind "train" or "valid"
 RUN/best, RUN/last  bundles
 RUN/checkpoints     step-N: a bundle plus the state of the training; never overwritten, the newest few are kept
+RUN/.lock           held while a training runs; RUN/.owner.json says whose it is
 """
 
 import json
+import os
+import platform
 import shutil
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+from filelock import FileLock, Timeout
 from safetensors.torch import load, save
+from torch import Tensor
 
 from regard.bundle import Bundle, load_bundle, read_extra, save_bundle
 from regard.errors import BundleError, RunError
 from regard.training.optimiser import Optimiser
 from regard.training.progress import Progress
 
-CHECKPOINTS_KEPT = 2
-UNFINISHED_RECIPE = ".recipe.toml.tmp"
+UNFINISHED_RECIPE, LOCK, OWNER = ".recipe.toml.tmp", ".lock", ".owner.json"
 TENSORS, NUMBERS = "train_state.safetensors", "train_state.json"
 
 
@@ -44,6 +50,36 @@ class RunFolder:
                 "Nothing was changed. Choose another directory for --to."
             )
 
+    @contextmanager
+    def owned(self) -> Iterator[None]:
+        """Keep every other training out of the directory while the block runs; it is made if it is not there.
+
+        What killed saves have left in it is removed. Raises RunError if another one is in, which it names, or as
+        `check` does.
+        """
+        self.check()
+        is_new = not self.path.exists()
+        lock, owner = FileLock(self.path / LOCK, timeout=0), self.path / OWNER
+        whose = {"process": os.getpid(), "host": platform.node(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock.acquire()
+            owner.write_text(json.dumps(whose), encoding="utf-8")
+            for unfinished in (*self.path.glob(".*.tmp-*"), *self.checkpoints.glob(".*.tmp-*")):
+                shutil.rmtree(unfinished)
+        except Timeout:
+            raise RunError(f"{self.path} is being trained by {_described(owner)}. Wait, or choose another.") from None
+        except OSError as error:
+            raise RunError(f"{self.path} cannot be used: {error.strerror}. Choose another directory.") from error
+        try:
+            yield
+        finally:
+            owner.unlink(missing_ok=True)
+            lock.release()
+            if is_new and not self.recipe.exists():  # nothing came of it
+                (self.path / LOCK).unlink(missing_ok=True)
+                self.path.rmdir()
+
     def claim(self, fresh: bool, recipe: str) -> None:
         """Make the directory if it is not there and put the recipe into it, whole or not at all.
 
@@ -61,7 +97,7 @@ class RunFolder:
 
     def _contents(self) -> list[str]:
         """Return the names in the directory, without what a killed start may have left."""
-        return sorted(path.name for path in self.path.iterdir() if path.name != UNFINISHED_RECIPE)
+        return sorted(p.name for p in self.path.iterdir() if p.name not in (UNFINISHED_RECIPE, LOCK, OWNER))
 
     def steps(self) -> list[Path]:
         """Return the checkpoints, newest first."""
@@ -80,21 +116,40 @@ class RunFolder:
                 warn(f"{error} An older checkpoint is tried.")
         return None
 
-    def save_checkpoint(self, bundle: Bundle, optimiser: Optimiser, progress: Progress) -> None:
-        """Write the checkpoint of this step and `last`, then let go of the oldest."""
-        tensors = {**optimiser.tensors(), "random": torch.get_rng_state()}
+    def save_checkpoint(
+        self, bundle: Bundle, optimiser: Optimiser, random: Sequence[Tensor], progress: Progress, keep: int
+    ) -> None:
+        """Write the checkpoint of this step and `last`, then let go of all but the newest `keep`.
+
+        random: the state of each process's random numbers.
+        """
+        tensors = {**optimiser.tensors(), **{f"random.{rank}": state for rank, state in enumerate(random)}}
         extra = {TENSORS: save(tensors), NUMBERS: json.dumps(progress.as_dict()).encode()}
         save_bundle(bundle, self.checkpoints / f"step-{progress.step}", extra=extra)
         save_bundle(bundle, self.last)
-        for path in self.steps()[CHECKPOINTS_KEPT:]:
+        for path in self.steps()[keep:]:
             shutil.rmtree(path)
 
 
-def restore(checkpoint: Path, optimiser: Optimiser) -> Progress:
-    """Give the optimisers and torch's random numbers the state of a checkpoint and return where it stands."""
+def _described(owner: Path) -> str:
+    """Return whose a run is, in words."""
+    try:
+        whose = json.loads(owner.read_bytes())
+        return f"process {whose['process']} on {whose['host']}, since {whose['since']}"
+    except (OSError, ValueError, KeyError):
+        return "another process"
+
+
+def restore(checkpoint: Path, optimiser: Optimiser, rank: int = 0) -> Progress:
+    """Give the optimisers and torch's random numbers the state of a checkpoint and return where it stands.
+
+    A process that the checkpoint knows nothing of, since there were fewer then, keeps its random numbers.
+    """
     tensors, numbers = read_extra(checkpoint, TENSORS), read_extra(checkpoint, NUMBERS)
     assert tensors is not None and numbers is not None, "`newest` returns only checkpoints with a state"
     state = load(tensors)
-    torch.set_rng_state(state.pop("random"))
+    random = {name: state.pop(name) for name in list(state) if name.startswith("random.")}
+    if (mine := random.get(f"random.{rank}")) is not None:
+        torch.set_rng_state(mine)
     optimiser.restore(state)
     return Progress(**json.loads(numbers))

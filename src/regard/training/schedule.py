@@ -1,8 +1,12 @@
 """The learning rate as a pure function of how far the training is."""
 
+import math
 from dataclasses import dataclass
 
-from regard.training.config import TrainingConfig
+from regard.training.config import Schedule, TrainingConfig
+
+WSD_DECAY = 0.2
+"""The share of the budget in which "wsd" falls."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +32,20 @@ def budget_of(config: TrainingConfig, batches_an_epoch: int) -> Budget:
     return Budget(min(limits, default=None), config.minutes * 60 if config.minutes else None)
 
 
-def rate_factor(step: int, progress: float, warmup_steps: int) -> float:
-    """Return the factor on the learning rate for a step (counted from 0): a rise, then a straight line down to zero.
+def rate_factor(step: int, progress: float, warmup_steps: int, schedule: Schedule = "linear") -> float:
+    """Return the factor on the learning rate for a step (counted from 0): a straight rise, then the schedule.
 
-    progress: share of the budget used up before the step.
+    progress: share of the budget used up before the step. "inverse_sqrt": Vaswani et al. 2017, equation 3. "wsd", warm
+    up, stay, decay: one until the last fifth, then a straight line to zero (Hu et al. 2024, section 4).
     """
-    rise = min(1.0, (step + 1) / (warmup_steps + 1))
-    return min(rise, 1.0 - progress)
+    rise = (step + 1) / (warmup_steps + 1)
+    match schedule:
+        case "linear":
+            fall = 1 - progress
+        case "cosine":
+            fall = (1 + math.cos(math.pi * progress)) / 2
+        case "inverse_sqrt":
+            fall = rise**-0.5
+        case "wsd":
+            fall = (1 - progress) / WSD_DECAY
+    return min(1.0, rise, fall)

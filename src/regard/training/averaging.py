@@ -1,0 +1,61 @@
+"""Averages of weights, which often translate better than the weights of any one step."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+
+class MovingAverage:
+    """The exponential moving average of a model's weights. Polyak and Juditsky 1992; Tan and Le 2019 for this form.
+
+    In the first updates the decay is lower, (1 + n) / (10 + n), so that the beginning is soon forgotten.
+    """
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        self.model, self.decay = model, decay
+        self.n_updates = torch.zeros((), dtype=torch.int64)
+        self.weights = {name: p.detach().clone() for name, p in model.named_parameters()}
+
+    @torch.no_grad()
+    def update(self) -> None:
+        """Take the model's weights into the average."""
+        self.n_updates += 1
+        decay = min(self.decay, float((1 + self.n_updates) / (10 + self.n_updates)))
+        torch._foreach_lerp_(list(self.weights.values()), list(self.model.parameters()), 1 - decay)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return what the average is made of, by name."""
+        return {"n_updates": self.n_updates, **{f"weights.{name}": w for name, w in self.weights.items()}}
+
+    def restore(self, tensors: dict[str, Tensor]) -> None:
+        """Take back what `tensors` returned."""
+        for name, tensor in self.tensors().items():
+            tensor.copy_(tensors[name])
+
+
+@contextmanager
+def holding(model: nn.Module, weights: dict[str, Tensor]) -> Iterator[None]:
+    """Give a model other weights while the block runs. Names that share a tensor need one entry."""
+    parameters = dict(model.named_parameters())
+    own = {name: parameters[name].detach().clone() for name in weights}
+    try:
+        _set(parameters, weights)
+        yield
+    finally:
+        _set(parameters, own)
+
+
+def mean_weights(model: nn.Module, bundles: Iterable[Path]) -> dict[str, Tensor]:
+    """Return the mean of the weights in the given bundles, under the names of the model's parameters."""
+    files = [load_file(path / "model.safetensors") for path in bundles]
+    return {name: torch.stack([file[name] for file in files]).mean(0) for name, _ in model.named_parameters()}
+
+
+@torch.no_grad()
+def _set(parameters: dict[str, nn.Parameter], weights: dict[str, Tensor]) -> None:
+    for name, weight in weights.items():
+        parameters[name].copy_(weight)

@@ -1,0 +1,104 @@
+"""The gradients of a batch: over all processes, and in as many parts as memory asks for."""
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from functools import reduce
+from operator import add
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from regard.batch import Batch, split_rows, to_device
+from regard.errors import TrainingError
+from regard.nn.loss import Loss, output_loss
+from regard.training.config import TrainingConfig
+from regard.training.processes import Processes
+
+
+class Gradients:
+    """Adds the gradients of a batch's mean loss to those of a model."""
+
+    def __init__(self, model: nn.Module, config: TrainingConfig, device: torch.device, processes: Processes) -> None:
+        self.model, self.device, self.processes = model, device, processes
+        objective = Objective(model, config.label_smoothing, config.z_loss)
+        self.objective = DistributedDataParallel(objective) if processes.size > 1 else objective
+        self.n_parts = 1
+
+    def add(self, batch: Batch, *, gather: bool = True) -> Loss:
+        """Add the gradients of the whole batch, and return the sums of this process's share, with the batch's tokens.
+
+        Each process takes its sentences, a part of them at a time; the gradients are summed over all processes with the
+        last part, unless they are not to be gathered.
+        """
+        n_tokens = n_real(batch)
+        mine, weight = self.processes.share(batch)
+        parts, losses = split_rows(mine, self.n_parts), []
+        for i, part in enumerate(parts):
+            with self.gathering(gather and i == len(parts) - 1):
+                smoothed, nll = self.objective(to_device(part, self.device))
+                # PyTorch takes the mean over the processes, hence their number; the sum is meant.
+                (smoothed * (weight * self.processes.size / n_tokens)).backward()
+            losses.append(Loss(smoothed.detach() * weight, nll * weight, 0))
+        sums = reduce(add, losses)
+        return Loss(sums.smoothed, sums.nll, n_tokens)
+
+    def gathering(self, wanted: bool) -> Any:
+        """Return a context in which gradients are summed over all processes as they come, or stay in their own."""
+        if wanted or not isinstance(self.objective, DistributedDataParallel):
+            return nullcontext()
+        return self.objective.no_sync()
+
+    def rehearse(self, largest: Batch, say: Callable[[str], None]) -> None:
+        """Try the largest batch first, so that memory fails now or never, and take batches in parts if it does.
+
+        Raises TrainingError if a single sentence does not fit.
+        """
+        while self.processes.most((problem := self.memory_problem(largest)) is not None)[0]:
+            if self.n_parts >= len(largest.source):
+                raise TrainingError(
+                    f"Not even one sentence of the largest batch fits into memory ({problem or 'of another process'}). "
+                    "Set a smaller model, data.max_tokens or model.context."
+                )
+            self.n_parts *= 2
+            say(f"The largest batch does not fit into memory: batches go in {self.n_parts} parts.")
+
+    def memory_problem(self, batch: Batch) -> str | None:
+        """Return what PyTorch says if a batch does not fit into memory."""
+        try:
+            self.add(batch, gather=False)
+        except RuntimeError as error:  # on a GPU a subclass of it
+            if "memory" not in str(error):
+                raise
+            return str(error).splitlines()[0]
+        finally:
+            self.model.zero_grad(set_to_none=True)
+        return None
+
+
+class Objective(nn.Module):
+    """A model with its loss behind it, as one module whose gradients PyTorch's distributed engine can gather."""
+
+    def __init__(self, model: nn.Module, smoothing: float, z_loss: float) -> None:
+        super().__init__()
+        self.model, self.smoothing, self.z_loss = model, smoothing, z_loss
+
+    def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return the smoothed loss and the negative log-likelihood of a batch, in nats, as sums."""
+        loss = batch_loss(self.model, batch, self.smoothing, self.z_loss)
+        return loss.smoothed, loss.nll
+
+
+def batch_loss(model: nn.Module, batch: Batch, smoothing: float, z_loss: float = 0.0) -> Loss:
+    """Return the loss of the real target positions of a batch."""
+    assert batch.gold is not None and batch.target_keep is not None, "training needs targets"
+    hidden = model(batch)  # (B, T, D)
+    weight: Any = model.output_weight
+    return output_loss(hidden[batch.target_keep], weight, batch.gold[batch.target_keep], smoothing, z_loss)
+
+
+def n_real(batch: Batch) -> int:
+    """Return how many target positions are real."""
+    assert batch.target_keep is not None, "training needs targets"
+    return int(batch.target_keep.sum())

@@ -1,0 +1,87 @@
+import pytest
+import torch
+
+from regard.batch import Batch, collate
+from regard.errors import TrainingError
+from regard.models.transformer import Transformer, TransformerConfig
+from regard.training import gradients
+from regard.training.config import TrainingConfig
+from regard.training.gradients import Gradients, batch_loss
+from regard.training.processes import Processes
+
+SMALL = TransformerConfig(width=8, n_heads=2, n_encoder_layers=1, n_decoder_layers=1, feed_forward=8, dropout_rate=0)
+BATCH = collate([[3, 4, 5], [6, 7], [8], [9, 3, 4, 5, 6]], [[8, 9], [10, 11, 12], [3], [4, 4, 4]])
+N_TOKENS = 3 + 4 + 2 + 4
+
+
+@pytest.fixture
+def model() -> Transformer:
+    torch.manual_seed(0)
+    return Transformer(SMALL, 13, 13).double()
+
+
+def gradients_of(model: Transformer, processes: Processes = Processes()) -> Gradients:  # noqa: B008
+    return Gradients(model, TrainingConfig(), torch.device("cpu"), processes)
+
+
+def expected_of(model: Transformer) -> list[torch.Tensor]:
+    """The gradients of the whole batch's mean loss."""
+    loss = batch_loss(model, BATCH, 0.1)
+    (loss.smoothed / N_TOKENS).backward()
+    found = [p.grad.clone() for p in model.parameters()]
+    model.zero_grad()
+    return found
+
+
+@pytest.mark.parametrize("n_parts", [1, 2, 3, 4, 8])
+def test_batches_taken_in_parts_give_the_same_gradients(model, n_parts):
+    expected, whole = expected_of(model), batch_loss(model, BATCH, 0.1)
+    ours = gradients_of(model)
+    ours.n_parts = n_parts
+    loss = ours.add(BATCH)
+    assert loss.n_tokens == N_TOKENS
+    torch.testing.assert_close(loss.smoothed, whole.smoothed.detach(), rtol=0, atol=1e-12)
+    torch.testing.assert_close(loss.nll, whole.nll, rtol=0, atol=1e-12)
+    for p, gradient in zip(model.parameters(), expected, strict=True):
+        torch.testing.assert_close(p.grad, gradient, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("size", [2, 3, 6])
+def test_the_shares_of_all_processes_are_the_batch(model, size, monkeypatch):
+    monkeypatch.setattr(gradients, "DistributedDataParallel", lambda objective: objective)
+    expected, nll = expected_of(model), 0.0
+    for rank in range(size):
+        loss = gradients_of(model, Processes(rank, size)).add(BATCH)
+        nll += float(loss.nll)
+        assert loss.n_tokens == N_TOKENS
+    for p, gradient in zip(model.parameters(), expected, strict=True):
+        torch.testing.assert_close(p.grad / size, gradient, rtol=0, atol=1e-12)  # the engine takes the mean
+    assert nll == pytest.approx(float(batch_loss(model, BATCH, 0.1).nll), abs=1e-12)
+
+
+@pytest.mark.parametrize("fits", [1, 3, 0])
+def test_a_batch_that_does_not_fit_into_memory_is_taken_in_parts(model, monkeypatch, fits):
+    def small_machine(model, batch: Batch, *settings):
+        if len(batch.source) > fits:
+            raise torch.OutOfMemoryError("out of memory: tried to allocate 3 GiB")
+        return batch_loss(model, batch, *settings)
+
+    monkeypatch.setattr(gradients, "batch_loss", small_machine)
+    ours, said = gradients_of(model), []
+    if not fits:
+        with pytest.raises(TrainingError, match=r"Not even one sentence .*tried to allocate 3 GiB"):
+            ours.rehearse(BATCH, said.append)
+        return
+    ours.rehearse(BATCH, said.append)
+    assert ours.n_parts == {1: 4, 3: 2}[fits]
+    assert said[-1] == f"The largest batch does not fit into memory: batches go in {ours.n_parts} parts."
+    assert all(p.grad is None for p in model.parameters())
+
+
+def test_an_error_that_is_not_of_memory_is_not_hidden(model, monkeypatch):
+    def broken(*_):
+        raise RuntimeError("shapes do not fit")
+
+    monkeypatch.setattr(gradients, "batch_loss", broken)
+    with pytest.raises(RuntimeError, match="shapes do not fit"):
+        gradients_of(model).rehearse(BATCH, print)
