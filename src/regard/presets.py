@@ -151,7 +151,7 @@ ON_TEXT: dict[str, dict[str, Settings]] = {
     },
     "tiny": {
         "gpt": {
-            "model": {"context": 128, "dropout_rate": 0.1},
+            "model": {"context": 128, "ngrams": 2, "dropout_rate": 0.1},
             "training": {"epochs": 10, "batch_tokens": 2048, "label_smoothing": 0.0},
         }
     },
