@@ -37,6 +37,7 @@ def whole(regard, corpus, book, tmp_path_factory):
 
     def train(family: str) -> tuple[dict[str, str], float]:
         if family not in found:
+            assert regard("--version").returncode == 0  # so that the server which forks is up
             run = tmp_path_factory.mktemp("whole") / family
             began = time.monotonic()
             done = regard(*command_of(family, corpus, book), "--to", run)

@@ -57,6 +57,7 @@ def test_two_processes_train_as_one_does_and_either_goes_on_where_the_other_stop
     done = on_two("train", *corpus, "--to", changing, *SETTINGS)
     assert done.returncode == 0, done.stderr
     assert "Going on from step 10" in done.stderr
+    assert "begun with threads=1 and processes=1, and goes on with threads=1 and processes=2" in done.stderr
     for step in (40, 50):
         subprocess.run(["rm", "-r", changing / "checkpoints" / f"step-{step}"], check=True)
     done = regard("train", *corpus, "--to", changing, *SETTINGS)

@@ -2,6 +2,7 @@ import json
 import os
 import shutil
 import signal
+from contextlib import nullcontext
 
 import pytest
 import torch
@@ -200,6 +201,42 @@ def test_a_signal_lets_the_step_end_and_saves(start):
         trainer.train(None)
     assert steps == list(range(1, 8))
     assert [path.name for path in trainer.run.steps()] == ["step-7"]
+
+
+def train_until(trainer: Trainer, checkpoint, step: int | None) -> list[list[list[int]]]:
+    """Train, asked to end in the given step if there is one; return the sources of the batches in their order."""
+    seen, gradients = [], trainer.gradients.add
+
+    def add(batch: Batch):
+        seen.append(batch.source.tolist())
+        if len(seen) + trainer_began == step:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return gradients(batch)
+
+    trainer.gradients.rehearse = lambda largest, say: None
+    trainer.gradients.add = add
+    trainer_began = int(checkpoint.name.removeprefix("step-")) if checkpoint else 0
+    if checkpoint:
+        trainer.model.load_state_dict(load_bundle(checkpoint).model.state_dict())
+    with pytest.raises(Interrupted) if step else nullcontext():
+        trainer.train(checkpoint)
+    return seen
+
+
+def test_stopped_twice_at_any_place_it_sees_the_same_batches_in_the_same_order(start):
+    settings = {"steps": 9, "checkpoint_steps": 100, "validation_steps": 100}
+    whole = start(**settings)
+    expected = train_until(whole, None, None)
+    weights = [p.detach().clone() for p in whole.model.parameters()]
+    assert len(expected) == 9 and whole.stream.survey.n_batches == 2, "four epochs and a half"
+    for first in range(1, 8):
+        shutil.rmtree(whole.run.path)
+        seen = train_until(start(**settings), None, first)
+        for second in (first + 1, None):
+            again = start(**settings)
+            seen += train_until(again, again.run.steps()[0], second)
+        assert seen == expected
+        assert all(torch.equal(a, b) for a, b in zip(weights, again.model.parameters(), strict=True))
 
 
 def test_a_validation_that_was_cut_short_is_done_when_the_training_goes_on(start):

@@ -143,7 +143,7 @@ def train_job(run: RunFolder, recipe: Recipe, job: Job, runtime: Runtime, fresh:
     Of several processes, the first finds out where to begin and owns the directory.
     """
     with together(runtime.device) as processes, run.owned() if processes.is_first else nullcontext():
-        card = job.card(recipe)
+        card = {**job.card(recipe), "arithmetic": {"threads": runtime.n_threads, "processes": processes.size}}
         checkpoint = processes.from_first(lambda: find_checkpoint(run, recipe, card, fresh))
         bundle = load_bundle(checkpoint) if checkpoint else new_bundle(recipe, job, card, processes)
         stream, description = job.stream(bundle, recipe)
@@ -165,7 +165,17 @@ def find_checkpoint(run: RunFolder, recipe: Recipe, card: dict[str, Any], fresh:
         return None
     found = run.newest(lambda message: say(f"warning: {message}"))
     refuse_changes(run, recipe, found[1].card if found else None, card)
-    return found[0] if found else None
+    if found is None:
+        return None
+    before, now = found[1].card.get("arithmetic"), card["arithmetic"]
+    if before not in (None, now):
+        say(f"note: begun with {in_words(before)}, and goes on with {in_words(now)}: last digits may differ.")
+    return found[0]
+
+
+def in_words(arithmetic: dict[str, int]) -> str:
+    """Return how many threads and processes compute, in words."""
+    return " and ".join(f"{name}={n}" for name, n in arithmetic.items())
 
 
 def new_bundle(recipe: Recipe, job: Job, card: dict[str, Any], processes: Processes) -> Bundle:
