@@ -4,6 +4,7 @@ import hashlib
 import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -18,7 +19,7 @@ CHUNK = 50_000
 """Pairs that are worked on at once."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class EncodedPairs:
     """The ids of both sides, without EOS, and how many pairs were left out as too long. Items of a stream."""
 
@@ -29,9 +30,11 @@ class EncodedPairs:
     def __len__(self) -> int:
         return len(self.sources)
 
-    @property
+    @cached_property
     def n_cells(self) -> int:
-        parts = np.array_split(np.arange(len(self)), -(-len(self) // CHUNK))
+        """The sum of the lengths in a batch, of the longer side each."""
+        starts = range(0, len(self), CHUNK)
+        parts = (np.arange(start, min(start + CHUNK, len(self))) for start in starts)
         return sum(int(np.maximum(*self.lengths(part)).sum()) for part in parts)
 
     def lengths(self, indices: Indices) -> tuple[Lengths, Lengths]:
