@@ -144,8 +144,12 @@ def train_job(run: RunFolder, recipe: Recipe, job: Job, runtime: Runtime, fresh:
     """
     with together(runtime.device) as processes, run.owned() if processes.is_first else nullcontext():
         card = {**job.card(recipe), "arithmetic": {"threads": runtime.n_threads, "processes": processes.size}}
-        checkpoint = processes.from_first(lambda: find_checkpoint(run, recipe, card, fresh))
-        bundle = load_bundle(checkpoint) if checkpoint else new_bundle(recipe, job, card, processes)
+        found = find_checkpoint(run, recipe, card, fresh) if processes.is_first else None
+        checkpoint = processes.from_first(lambda: found[0] if found else None)
+        if checkpoint is None:
+            bundle = new_bundle(recipe, job, card, processes)
+        else:
+            bundle = found[1] if found else load_bundle(checkpoint)
         stream, description = job.stream(bundle, recipe)
         bundle.model.to(runtime.device)
         n_parameters = sum(p.numel() for p in bundle.model.parameters())
@@ -159,8 +163,8 @@ def train_job(run: RunFolder, recipe: Recipe, job: Job, runtime: Runtime, fresh:
             return trainer.train(checkpoint)
 
 
-def find_checkpoint(run: RunFolder, recipe: Recipe, card: dict[str, Any], fresh: bool) -> Path | None:
-    """Return where to go on, if there is something and it was begun with the same settings and data."""
+def find_checkpoint(run: RunFolder, recipe: Recipe, card: dict[str, Any], fresh: bool) -> tuple[Path, Bundle] | None:
+    """Return where to go on and with what, if there is something and it was begun with the same settings and data."""
     if fresh:
         return None
     found = run.newest(lambda message: say(f"warning: {message}"))
@@ -170,7 +174,7 @@ def find_checkpoint(run: RunFolder, recipe: Recipe, card: dict[str, Any], fresh:
     before, now = found[1].card.get("arithmetic"), card["arithmetic"]
     if before not in (None, now):
         say(f"note: begun with {in_words(before)}, and goes on with {in_words(now)}: last digits may differ.")
-    return found[0]
+    return found
 
 
 def in_words(arithmetic: dict[str, int]) -> str:
