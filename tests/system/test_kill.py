@@ -5,6 +5,7 @@ import json
 import random
 import signal
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -131,5 +132,6 @@ def test_the_log_has_every_step_once_more_at_most(regard, corpus, book, tmp_path
     running.wait()
     assert regard(*command).returncode == 0
     records = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
-    assert max(record["step"] for record in records) == 40
-    assert {record["kind"] for record in records} == {"train", "valid"}
+    counts = Counter((record["kind"], record["step"]) for record in records)
+    assert counts.keys() == {("train", n) for n in (10, 20, 30, 40)} | {("valid", n) for n in (15, 30, 40)}
+    assert max(counts.values()) <= 2

@@ -13,7 +13,7 @@ import platform
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import torch
@@ -78,7 +78,8 @@ class RunFolder:
             lock.release()
             if is_new and not self.recipe.exists():  # nothing came of it
                 (self.path / LOCK).unlink(missing_ok=True)
-                self.path.rmdir()
+                with suppress(OSError):  # it holds half a recipe, which the next start replaces
+                    self.path.rmdir()
 
     def claim(self, fresh: bool, recipe: str) -> None:
         """Make the directory if it is not there and put the recipe into it, whole or not at all.
