@@ -184,8 +184,9 @@ def write_corpus(run: Path, options: argparse.Namespace, folder: Path) -> Corpus
     n_pairs, n_tokens = 0, {}
     for split in ("val", "train"):  # the counts that stay are those of train
         pairs = read_pairs([data / f"{split}.{SOURCE}", data / f"{split}.{TARGET}"])
-        n_pairs = len(pairs.source)
-        sides = ((SOURCE, bundle.source_tokenizer, pairs.source), (TARGET, bundle.target_tokenizer, pairs.target))
+        n_pairs = len(pairs)
+        sources, targets = zip(*pairs, strict=True)
+        sides = ((SOURCE, bundle.source_tokenizer, sources), (TARGET, bundle.target_tokenizer, targets))
         for language, tokenizer, texts in sides:
             rows = tokenizer.encode_many(texts)
             used.update(*rows)
@@ -197,8 +198,9 @@ def write_corpus(run: Path, options: argparse.Namespace, folder: Path) -> Corpus
     unknown = next((i for i in pieces if i not in used), vocabulary)
     (folder / "vocabulary.txt").write_text("".join(f"{i}\n" for i in pieces if i != unknown), encoding="ascii")
     n_parameters = sum(p.numel() for p in bundle.model.parameters())
-    text = list(zip(pairs.source[:2000], pairs.target[:2000], strict=True))
-    batches = encode_pairs(text, bundle.source_tokenizer, bundle.target_tokenizer, 256).stream(options.batch_tokens, 0)
+    batches = encode_pairs(pairs[:2000], bundle.source_tokenizer, bundle.target_tokenizer, 256).stream(
+        options.batch_tokens, 0
+    )
     operations = operations_a_token(bundle.model, list(batches.epoch(0)))
     tokens = n_tokens[SOURCE], n_tokens[TARGET]
     return Corpus(folder, vocabulary, unknown, n_pairs, *tokens, n_parameters, operations, gemm_rate())

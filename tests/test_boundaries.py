@@ -15,7 +15,7 @@ TABLE = {
     "batch": "errors",
     "runtime": "errors",
     "replacing": "errors",
-    "text": "errors batch",
+    "text": "errors batch replacing",
     "nn": "errors",
     "evaluation": "errors",
     "models": "errors batch nn",

@@ -20,8 +20,8 @@ from regard.errors import ConfigError, DataError
 from regard.inspection.capture import capture
 from regard.inspection.explanation import END, Explanation, explain
 from regard.text.documents import encode_documents
+from regard.text.lines import LONGEST
 from regard.text.normalise import normalise
-from regard.text.readers import LONGEST
 from regard.text.tokenizer import Tokenizer
 from regard.text.windows import scoring_windows
 from regard.text.words import word_of_token, words

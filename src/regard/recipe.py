@@ -28,7 +28,8 @@ class PairsConfig(BaseModel):
     """What is done with pairs before they are trained on.
 
     Languages are codes such as "de"; the target's chooses the tokenisation of the literature's BLEU. Pairs with more
-    than max_tokens tokens on a side are left out. Without validation data, validation_pairs are held out.
+    than max_tokens tokens on a side are left out. Without validation data, validation_pairs are held out. The ids of a
+    corpus of more than pairs_in_memory are kept in files of the run.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -37,6 +38,7 @@ class PairsConfig(BaseModel):
     target_language: str | None = None
     max_tokens: int = Field(256, ge=1)
     validation_pairs: int = Field(1000, ge=1)
+    pairs_in_memory: int = Field(2_000_000, ge=0)
 
 
 class TextConfig(BaseModel):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from regard.text.readers import LONGEST
+from regard.text.lines import LONGEST
 
 
 def assert_refused(done, *parts: str) -> None:

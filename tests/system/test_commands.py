@@ -179,3 +179,13 @@ def test_prove_is_green_on_the_own_weights_of_any_run(regard, trained, written):
     for run in (trained, written):
         done = regard("prove", run, "--json")
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_corpus_that_stays_on_the_disk_trains_the_same_model(regard, corpus, tmp_path):
+    for run, more in (("memory", []), ("disk", ["--set", "data.pairs_in_memory=0"])):
+        done = regard("train", *corpus, "--to", tmp_path / run, "--model", "rnn", *TINY, *more)
+        assert done.returncode == 0, done.stderr
+    assert "tokens: more than 0 pairs, so they are kept in" in done.stderr
+    assert "tokenising: 23 of 23 pairs" in done.stderr
+    last = [tmp_path / run / "last" / "model.safetensors" for run in ("memory", "disk")]
+    assert last[0].read_bytes() == last[1].read_bytes()

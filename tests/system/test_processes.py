@@ -42,8 +42,9 @@ def test_two_processes_train_as_one_does_and_either_goes_on_where_the_other_stop
     alone, together, changing = tmp_path / "alone", tmp_path / "together", tmp_path / "changing"
     done = regard("train", *corpus, "--to", alone, *SETTINGS)
     assert done.returncode == 0, done.stderr
-    done = on_two("train", *corpus, "--to", together, *SETTINGS)
+    done = on_two("train", *corpus, "--to", together, *SETTINGS, "--set", "data.pairs_in_memory=0")
     assert done.returncode == 0, done.stderr
+    assert len(list(together.glob("tokens/shard-*"))) == 1
     assert done.stderr.count("training data:") == done.stderr.count("Done: 50 steps") == 1
     assert_same_training(together, alone)
 

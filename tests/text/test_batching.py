@@ -19,7 +19,7 @@ LENGTHS = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40)), min_size=1
 def pairs_of(lengths: list[tuple[int, int]]) -> EncodedPairs:
     """Pairs in which the ids of a sentence are its index, as often as it is long."""
     sides = ([[3 + i] * pair[side] for i, pair in enumerate(lengths)] for side in (0, 1))
-    return EncodedPairs(*(Ragged.of(side, 20_000) for side in sides), 0)
+    return EncodedPairs(*(Ragged.of(side, 20_000) for side in sides), 0, 256)
 
 
 def stream_of(lengths: list[tuple[int, int]], **settings) -> BatchStream:

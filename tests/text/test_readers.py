@@ -3,7 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from regard.errors import DataError
-from regard.text.readers import LONGEST, READERS, ReadReport, lines_of, read_lines, read_pairs
+from regard.text.lines import LONGEST, lines_of, read_lines
+from regard.text.readers import READERS, ReadReport, read_pairs
 
 
 @pytest.fixture
@@ -24,18 +25,20 @@ def message_of(action, *arguments) -> str:
 
 def test_two_files_are_read_line_by_line(write):
     pairs = read_pairs([write("a.en", "one\ntwo\n"), write("a.de", "eins\nzwei\n")])
-    assert (pairs.source, pairs.target) == (["one", "two"], ["eins", "zwei"])
+    assert list(pairs) == [("one", "eins"), ("two", "zwei")]
     assert pairs.report == ReadReport(2, 2, {})
 
 
 def test_one_tsv_is_read_by_columns(write):
     pairs = read_pairs([write("pairs.TSV", "one\teins\ntwo\tzwei")])
-    assert (pairs.source, pairs.target) == (["one", "two"], ["eins", "zwei"])
+    assert list(pairs) == [("one", "eins"), ("two", "zwei")]
 
 
 def test_both_readers_read_the_same_pairs_alike(write):
     aligned = read_pairs([write("a.en", "one\n\ntwo\n"), write("a.de", "eins\n\nzwei\n")])
-    assert read_pairs([write("a.tsv", "one\teins\n\ntwo\tzwei\n")]) == aligned
+    columns = read_pairs([write("a.tsv", "one\teins\n\ntwo\tzwei\n")])
+    assert list(columns) == list(aligned) == [("one", "eins"), ("two", "zwei")]
+    assert columns.report == aligned.report == ReadReport(3, 2, {"empty": 1})
     assert set(READERS) == {"lines", "tsv"}
 
 
@@ -43,11 +46,7 @@ def test_both_sides_of_a_pair_are_dropped_together_and_counted(write):
     source = write("a.en", "one\n\nthree\nfour\n \u200b five\n" + "x" * 11 + "\n")
     target = write("a.de", "eins\nzwei\n \x07 \nvier\nfuenf\nsechs\n")
     pairs = read_pairs([source, target], 10)
-    assert list(zip(pairs.source, pairs.target, strict=True)) == [
-        ("one", "eins"),
-        ("four", "vier"),
-        (" \u200b five", "fuenf"),
-    ]
+    assert list(pairs) == [("one", "eins"), ("four", "vier"), (" \u200b five", "fuenf")]
     assert pairs.report == ReadReport(6, 3, {"empty": 2, "too long": 1})
     assert pairs.report.summary() == "6 pairs read, 3 kept, 3 dropped (2 empty, 1 too long)."
 

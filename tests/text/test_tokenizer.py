@@ -12,6 +12,7 @@ from regard.text.tokenizer import Tokenizer, TokenizerConfig, choose_vocabulary,
 
 GERMAN = ["Zwei Männer stehen am Herd.", "Eine Frau läuft über die Straße.", "Männer über Männer: 3,50 €!"] * 4
 ENGLISH = ["Two men stand at the stove.", "A woman walks across the street.", "Men above men: 3.50 €!"] * 4
+PAIRS = list(zip(ENGLISH, GERMAN, strict=True))
 TRAPS = [
     "<pad>",
     "<s>",
@@ -188,28 +189,36 @@ def test_vocabularies_grow_with_the_corpus():
 
 
 def test_a_joint_tokenizer_is_the_same_object_for_both_sides():
-    source, target, why = train_tokenizers(ENGLISH, GERMAN, TokenizerConfig(vocabulary=280))
+    source, target, why = train_tokenizers(PAIRS, TokenizerConfig(vocabulary=280))
     assert source is target
     assert source.vocabulary == 280
     assert why == "280 BPE pieces (as set), for both sides."
 
 
 def test_separate_tokenizers_each_know_their_own_side():
-    source, target, why = train_tokenizers(ENGLISH, GERMAN, TokenizerConfig(vocabulary=256, joint=False))
+    source, target, why = train_tokenizers(PAIRS, TokenizerConfig(vocabulary=256, joint=False))
     assert len(source.encode("woman")) < len(target.encode("woman"))
     assert len(target.encode("über")) < len(source.encode("über"))
     assert why == "256 BPE pieces (as set), for the source; 256 BPE pieces (as set), for the target."
 
 
 def test_the_sentence_says_when_the_text_yields_less_than_allowed():
-    _, _, why = train_tokenizers(ENGLISH, GERMAN, TokenizerConfig(kind="characters"))
+    _, _, why = train_tokenizers(PAIRS, TokenizerConfig(kind="characters"))
     assert why == "217 characters and bytes (all that the text yields; up to 1,000 were allowed), for both sides."
 
 
 def test_the_sentence_says_for_how_many_pairs_a_size_was_chosen():
     words = [f"{i:b}".replace("0", "o").replace("1", "l") for i in range(1000, 2000)] * 2
-    _, _, why = train_tokenizers(words, words, TokenizerConfig())
+    _, _, why = train_tokenizers([(word, word) for word in words], TokenizerConfig())
     assert why == "1,000 BPE pieces (chosen for 2,000 pairs, so that each piece is seen often enough), for both sides."
+
+
+def test_a_vocabulary_is_learnt_from_pairs_spread_evenly_over_a_large_corpus(monkeypatch):
+    monkeypatch.setattr("regard.text.tokenizer.LEARNT_FROM", 6)
+    source, _, why = train_tokenizers(PAIRS, TokenizerConfig(vocabulary=280))
+    evenly = train_tokenizers(PAIRS[::2], TokenizerConfig(vocabulary=280))[0]
+    assert source.fingerprint == evenly.fingerprint != train_tokenizers(PAIRS[:6], TokenizerConfig())[0].fingerprint
+    assert why == "280 BPE pieces (as set), for both sides, learnt from 6 pairs."
 
 
 @pytest.mark.parametrize("settings", [{"vocabulary": 100}, {"kind": "sentences"}, {"size": 4000}])

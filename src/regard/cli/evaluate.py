@@ -14,7 +14,8 @@ from regard.evaluation.translation import TranslationScores, score_translations
 from regard.pipeline import TextGenerator
 from regard.runtime import prepare_runtime
 from regard.text.documents import read_text
-from regard.text.readers import read_lines, read_pairs
+from regard.text.lines import read_lines
+from regard.text.readers import read_pairs
 
 
 def evaluate_run(
@@ -71,11 +72,11 @@ def evaluate_pairs(
     run: Path, data: Sequence[Path], language: str | None, beam: int | None, device: str, json: bool
 ) -> None:
     """Translate the source side of the data with a run and score it against the target side."""
-    pairs = read_pairs(data)
+    sources, targets = zip(*read_pairs(data), strict=True)
     translator = load_translator(run, beam, device)
     language = language or translator.bundle.card.get("languages", [None, None])[1]
-    translations = [t.text for t in translator.translate(pairs.source)]
-    show(score_translations(translations, pairs.target, language=language), f"beam {translator.decoding.beam}", json)
+    translations = [t.text for t in translator.translate(sources)]
+    show(score_translations(translations, targets, language=language), f"beam {translator.decoding.beam}", json)
 
 
 def evaluate_files(

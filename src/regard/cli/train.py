@@ -54,8 +54,8 @@ class Job(Protocol):
         """Return new tokenizers for both sides, and a sentence about them."""
         ...
 
-    def stream(self, bundle: Bundle, recipe: Recipe) -> tuple[Stream, str]:
-        """Return the batches to train on, and a sentence about them."""
+    def stream(self, bundle: Bundle, recipe: Recipe, run: RunFolder) -> tuple[Stream, str]:
+        """Return the batches to train on, and a sentence about them. The run has room for what is too large."""
         ...
 
     def validation(self, bundle: Bundle, recipe: Recipe, runtime: Runtime) -> Validate:
@@ -150,7 +150,7 @@ def train_job(run: RunFolder, recipe: Recipe, job: Job, runtime: Runtime, fresh:
             bundle = new_bundle(recipe, job, card, processes)
         else:
             bundle = found[1] if found else load_bundle(checkpoint)
-        stream, description = job.stream(bundle, recipe)
+        stream, description = processes.first_before_others(lambda: job.stream(bundle, recipe, run))
         bundle.model.to(runtime.device)
         n_parameters = sum(p.numel() for p in bundle.model.parameters())
         say(f"model: {n_parameters:,} parameters; {description}")

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -9,14 +10,16 @@ from torch import nn
 
 from regard.bundle import Bundle
 from regard.cli import say
+from regard.cli.counting import counting
 from regard.decoding.search import DecodingConfig
 from regard.evaluation.translation import score_translations
 from regard.pipeline import Translator
 from regard.recipe import PairsConfig, Recipe
 from regard.runtime import Runtime
 from regard.text.batching import BatchStream
-from regard.text.corpus import SentencePairs, encode_pairs, fingerprint, hold_out
+from regard.text.corpus import EncodedPairs, SentencePairs, encode_pairs, fingerprint, hold_out
 from regard.text.readers import read_pairs
+from regard.text.shards import sharded_pairs
 from regard.text.tokenizer import Tokenizer, train_tokenizers
 from regard.training.loop import Validate, mean_nll
 from regard.training.progress import Progress
@@ -39,7 +42,7 @@ class PairsCorpus:
     def read(cls, data: Sequence[Path], valid: Sequence[Path]) -> "PairsCorpus":
         """Read the files, and say what became of their lines."""
         pairs = said(data, "training data")
-        return cls(pairs, said(valid, "validation data") if valid else None)
+        return cls(pairs, list(said(valid, "validation data")) if valid else None)
 
     @property
     def size(self) -> int:
@@ -54,33 +57,46 @@ class PairsCorpus:
         return PairsJob(train, valid)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PairsJob:
     """Pairs to train on and to validate on."""
 
     train: SentencePairs
     valid: SentencePairs
 
+    @cached_property
+    def fingerprint(self) -> str:
+        """What identifies the pairs to train on."""
+        return fingerprint(self.train)
+
     def card(self, recipe: Recipe) -> dict[str, Any]:
         config = config_of(recipe)
         return {
             "job": "pairs",
-            "data": {"fingerprint": fingerprint(self.train), "pairs": len(self.train)},
+            "data": {"fingerprint": self.fingerprint, "pairs": len(self.train)},
             "languages": [config.source_language, config.target_language],
             "decoding": recipe.decoding.model_dump(),
         }
 
     def tokenizers(self, recipe: Recipe) -> tuple[Tokenizer, Tokenizer, str]:
-        return train_tokenizers([s for s, _ in self.train], [t for _, t in self.train], recipe.tokenizer)
+        return train_tokenizers(self.train, recipe.tokenizer)
 
-    def stream(self, bundle: Bundle, recipe: Recipe) -> tuple[BatchStream, str]:
-        longest = config_of(recipe).max_tokens
-        encoded = encode_pairs(self.train, bundle.source_tokenizer, bundle.target_tokenizer, longest)
+    def stream(self, bundle: Bundle, recipe: Recipe, run: RunFolder) -> tuple[BatchStream, str]:
+        encoded = self.encoded(bundle, config_of(recipe), run)
         stream = encoded.stream(recipe.training.batch_tokens, recipe.training.seed)
         return stream, (
             f"{stream.survey.n_batches:,} batches an epoch, {stream.survey.padding:.1%} padding, "
-            f"{encoded.n_dropped:,} pairs over {longest} tokens left out"
+            f"{encoded.n_dropped:,} pairs over {encoded.max_tokens} tokens left out"
         )
+
+    def encoded(self, bundle: Bundle, config: PairsConfig, run: RunFolder) -> EncodedPairs:
+        """Return the pairs to train on as ids, in memory or, if they are too many, in files of the run."""
+        tokenizers = bundle.source_tokenizer, bundle.target_tokenizer
+        if len(self.train) <= config.pairs_in_memory:
+            return encode_pairs(self.train, *tokenizers, config.max_tokens)
+        say(f"tokens: more than {config.pairs_in_memory:,} pairs, so they are kept in {run.tokens}")
+        with counting("tokenising", "pairs") as tell:
+            return sharded_pairs(run.tokens, self.train, *tokenizers, config.max_tokens, self.fingerprint, tell)
 
     def validation(self, bundle: Bundle, recipe: Recipe, runtime: Runtime) -> Validate:
         """Return a function from the model to its loss, and the BLEU and chrF of its greedy translations."""
@@ -109,7 +125,7 @@ def said(paths: Sequence[Path], what: str) -> SentencePairs:
     """Return the pairs of the files, and say what became of them."""
     pairs = read_pairs(paths)
     say(f"{what}: {pairs.report.summary()}")
-    return list(zip(pairs.source, pairs.target, strict=True))
+    return pairs
 
 
 def config_of(recipe: Recipe) -> PairsConfig:

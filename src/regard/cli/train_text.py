@@ -88,7 +88,7 @@ class TextJob:
         tokenizer, reason = train_running_tokenizer(self.train, recipe.tokenizer)
         return tokenizer, tokenizer, reason
 
-    def stream(self, bundle: Bundle, recipe: Recipe) -> tuple[BatchStream, str]:
+    def stream(self, bundle: Bundle, recipe: Recipe, run: RunFolder) -> tuple[BatchStream, str]:  # noqa: ARG002
         documents = encode_documents(self.train, bundle.target_tokenizer)
         context, training = context_of(bundle), recipe.training
         stream = text_stream(documents, context=context, batch_tokens=training.batch_tokens, seed=training.seed)

@@ -6,7 +6,7 @@ from pathlib import Path
 from regard.errors import ConfigError
 from regard.pipeline import Translator
 from regard.runtime import prepare_runtime
-from regard.text.readers import lines_of, read_lines
+from regard.text.lines import lines_of, read_lines
 
 
 def run_translate(run: Path, file: Path | None, beam: int | None, n_best: int, device: str) -> None:

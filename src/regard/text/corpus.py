@@ -3,6 +3,7 @@
 import hashlib
 import random
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -11,11 +12,12 @@ import numpy as np
 from regard.batch import Batch, collate
 from regard.errors import DataError
 from regard.text.batching import BatchStream, Indices, Lengths
-from regard.text.ragged import Ragged
+from regard.text.ragged import Ragged, Rows
+from regard.text.readers import Chosen, Pair
 from regard.text.tokenizer import Tokenizer
 
-SentencePairs = Sequence[tuple[str, str]]
-CHUNK = 50_000
+SentencePairs = Sequence[Pair]
+CHUNK = 25_000
 """Pairs that are worked on at once."""
 
 
@@ -23,9 +25,10 @@ CHUNK = 50_000
 class EncodedPairs:
     """The ids of both sides, without EOS, and how many pairs were left out as too long. Items of a stream."""
 
-    sources: Ragged
-    targets: Ragged
+    sources: Rows
+    targets: Rows
     n_dropped: int
+    max_tokens: int
 
     def __len__(self) -> int:
         return len(self.sources)
@@ -42,47 +45,46 @@ class EncodedPairs:
         return self.sources.lengths(indices) + 1, self.targets.lengths(indices) + 1
 
     def collate(self, indices: Indices) -> Batch:
-        return collate(*([side[i].tolist() for i in indices.tolist()] for side in (self.sources, self.targets)))
+        return collate(self.sources.take(indices), self.targets.take(indices))
 
     def stream(self, batch_tokens: int, seed: int) -> BatchStream:
-        """Return the batches of these pairs."""
+        """Return the batches of these pairs. Raises DataError if all were left out."""
+        if not len(self):
+            raise DataError(
+                f"All {self.n_dropped:,} pairs have more than {self.max_tokens} tokens on a side, so none is left. "
+                "Raise data.max_tokens, or put one sentence on a line."
+            )
         return BatchStream(lambda _epoch: self, batch_tokens=batch_tokens, seed=seed)
 
 
 def encode_pairs(pairs: SentencePairs, source: Tokenizer, target: Tokenizer, max_tokens: int) -> EncodedPairs:
-    """Return the pairs as ids, without those that have more than max_tokens on a side.
+    """Return the pairs as ids, without those that have more than max_tokens on a side."""
 
-    Raises DataError if none is left.
-    """
-    sides: tuple[list[Ragged], list[Ragged]] = [], []
-    for start in range(0, len(pairs), CHUNK):
+    def encode(start: int) -> tuple[Ragged, Ragged]:
         chunk = pairs[start : start + CHUNK]
         encoded = zip(source.encode_many([s for s, _ in chunk]), target.encode_many([t for _, t in chunk]), strict=True)
         kept = [(s, t) for s, t in encoded if max(len(s), len(t)) <= max_tokens]
-        sides[0].append(Ragged.of([s for s, _ in kept], source.vocabulary))
-        sides[1].append(Ragged.of([t for _, t in kept], target.vocabulary))
-    sources, targets = (Ragged.joined(side) for side in sides)
-    if not len(sources):
-        raise DataError(
-            f"All {len(pairs):,} pairs have more than {max_tokens} tokens on a side, so none is left. "
-            "Raise data.max_tokens, or put one sentence on a line."
-        )
-    return EncodedPairs(sources, targets, len(pairs) - len(sources))
+        return Ragged.of([s for s, _ in kept], source.vocabulary), Ragged.of([t for _, t in kept], target.vocabulary)
+
+    with ThreadPoolExecutor(2) as pool:  # the tokenizer computes on all cores while Python prepares what is next
+        parts = list(pool.map(encode, range(0, len(pairs), CHUNK)))
+    sources, targets = (Ragged.joined(side) for side in zip(*parts, strict=True))
+    return EncodedPairs(sources, targets, len(pairs) - len(sources), max_tokens)
 
 
-def hold_out(pairs: SentencePairs, n: int, seed: int) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+def hold_out(pairs: SentencePairs, n: int, seed: int) -> tuple[SentencePairs, SentencePairs]:
     """Return the pairs for training and n random ones for validation, at most a tenth; the order stays.
 
     Raises DataError if there are fewer than two pairs.
     """
     if len(pairs) < 2:
         raise DataError(f"Found {len(pairs)} pair; at least 2 are needed, one to train on and one to validate on.")
-    chosen = set(random.Random(seed).sample(range(len(pairs)), max(1, min(n, len(pairs) // 10))))
-    kept = [pair for i, pair in enumerate(pairs) if i not in chosen]
-    return kept, [pairs[i] for i in sorted(chosen)]
+    chosen = sorted(random.Random(seed).sample(range(len(pairs)), max(1, min(n, len(pairs) // 10))))
+    kept = np.delete(np.arange(len(pairs)), chosen)
+    return Chosen(pairs, kept), [pairs[i] for i in chosen]
 
 
-def fingerprint(pairs: Iterable[tuple[str, str]]) -> str:
+def fingerprint(pairs: Iterable[Pair]) -> str:
     """Return a short name for exactly these pairs in this order."""
     digest = hashlib.sha256()
     for source, target in pairs:

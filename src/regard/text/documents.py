@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from regard.batch import BOS, EOS
 from regard.errors import DataError
-from regard.text.readers import read_text_file
+from regard.text.lines import read_text_file
 from regard.text.running import parts_of
 from regard.text.tokenizer import Tokenizer
 

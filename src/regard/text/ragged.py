@@ -1,13 +1,28 @@
 """Rows of ids of many lengths, end to end in one array."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 Ids = NDArray[np.unsignedinteger[Any]]
+Indices = NDArray[np.int64]
+
+
+class Rows(Protocol):
+    """Rows of ids that can be had by their number."""
+
+    def __len__(self) -> int: ...
+
+    def lengths(self, rows: Indices) -> Indices:
+        """Return the length of each of the given rows."""
+        ...
+
+    def take(self, rows: Indices) -> list[list[int]]:
+        """Return the given rows."""
+        ...
 
 
 class Ragged:
@@ -33,13 +48,47 @@ class Ragged:
     def __len__(self) -> int:
         return len(self.ends)
 
-    def __getitem__(self, i: int) -> Ids:
-        return self.tokens[self.ends[i - 1] if i else 0 : self.ends[i]]
+    def lengths(self, rows: Indices) -> Indices:
+        return np.asarray(self.ends[rows] - self._starts(rows))
 
-    def lengths(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the length of each of the given rows."""
-        starts = np.where(rows > 0, self.ends[rows - 1], 0)
-        return np.asarray(self.ends[rows] - starts)
+    def take(self, rows: Indices) -> list[list[int]]:
+        tokens = self.tokens
+        bounds = zip(self._starts(rows).tolist(), self.ends[rows].tolist(), strict=True)
+        return [tokens[start:end].tolist() for start, end in bounds]
+
+    def _starts(self, rows: Indices) -> Indices:
+        return np.where(rows > 0, self.ends[rows - 1], 0)
+
+
+class Joined:
+    """The rows of several parts, one after the other."""
+
+    def __init__(self, parts: Sequence[Rows]) -> None:
+        self.parts = parts
+        self.first = np.cumsum([0, *map(len, parts)])  # row of each part, and the number of all
+
+    def __len__(self) -> int:
+        return int(self.first[-1])
+
+    def lengths(self, rows: Indices) -> Indices:
+        found = np.empty(len(rows), dtype=np.int64)
+        for part, places, inside in self._by_part(rows):
+            found[places] = part.lengths(inside)
+        return found
+
+    def take(self, rows: Indices) -> list[list[int]]:
+        found: list[list[int]] = [[]] * len(rows)
+        for part, places, inside in self._by_part(rows):
+            for place, ids in zip(places.tolist(), part.take(inside), strict=True):
+                found[place] = ids
+        return found
+
+    def _by_part(self, rows: Indices) -> Iterator[tuple[Rows, Indices, Indices]]:
+        """Yield each part that has some of the rows, the places of these among the rows, and their numbers in it."""
+        part_of = np.searchsorted(self.first, rows, side="right") - 1
+        for i in np.unique(part_of).tolist():
+            places = np.flatnonzero(part_of == i)
+            yield self.parts[i], places, rows[places] - self.first[i]
 
 
 def dtype_for(vocabulary: int) -> type[np.uint16] | type[np.uint32]:

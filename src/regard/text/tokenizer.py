@@ -3,10 +3,12 @@
 A tokenizer is either for sentences, or for running text, whose line ends and spaces it keeps (`normalise_running`).
 """
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, Self
 
+import numpy as np
 import tokenizers
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -14,6 +16,7 @@ from regard.batch import EOS
 from regard.errors import BundleError, ConfigError
 from regard.text.normalise import normalise
 from regard.text.pieces import BASE, SPECIALS, learn
+from regard.text.readers import Chosen
 from regard.text.running import (
     ALL_BYTES,
     BYTE_ALPHABET,
@@ -62,6 +65,11 @@ class Tokenizer:
     def vocabulary(self) -> int:
         """The number of pieces, special ones included."""
         return self._inner.get_vocab_size()
+
+    @property
+    def fingerprint(self) -> str:
+        """A short name for exactly this tokenizer."""
+        return hashlib.sha256(self._inner.to_str().encode()).hexdigest()[:16]
 
     def encode(self, text: str) -> list[int]:
         """Return the ids of the normalised text, without BOS and EOS."""
@@ -153,20 +161,27 @@ def choose_vocabulary(n_pairs: int) -> int:
     return next((size for limit, size in _SIZES if n_pairs <= limit), _LARGEST)
 
 
-def train_tokenizers(
-    source: Sequence[str], target: Sequence[str], config: TokenizerConfig
-) -> tuple[Tokenizer, Tokenizer, str]:
+LEARNT_FROM = 500_000
+"""The most pairs that a vocabulary is learnt from, spread evenly over the corpus: more would not change it much."""
+
+
+def train_tokenizers(pairs: Sequence[tuple[str, str]], config: TokenizerConfig) -> tuple[Tokenizer, Tokenizer, str]:
     """Return the tokenizers of both sides, and a sentence that says their sizes and why.
 
     A joint tokenizer is the very same object twice.
     """
-    size = config.vocabulary or choose_vocabulary(len(source))
+    size = config.vocabulary or choose_vocabulary(len(pairs))
+    sample: Sequence[tuple[str, str]] = pairs
+    if len(pairs) > LEARNT_FROM:
+        sample = Chosen(pairs, np.arange(LEARNT_FROM) * len(pairs) // LEARNT_FROM)
+    source, target = zip(*sample, strict=True)
+    learnt = f", learnt from {LEARNT_FROM:,} pairs" if len(pairs) > LEARNT_FROM else ""
     if config.joint:
         both = Tokenizer.train([*source, *target], config, size)
-        return (both, both, f"{_described(both, config, size, len(source))}, for both sides.")
+        return (both, both, f"{_described(both, config, size, len(pairs))}, for both sides{learnt}.")
     sides = [Tokenizer.train(texts, config, size) for texts in (source, target)]
-    reasons = [_described(tokenizer, config, size, len(source)) for tokenizer in sides]
-    return (sides[0], sides[1], f"{reasons[0]}, for the source; {reasons[1]}, for the target.")
+    reasons = [_described(tokenizer, config, size, len(pairs)) for tokenizer in sides]
+    return (sides[0], sides[1], f"{reasons[0]}, for the source; {reasons[1]}, for the target{learnt}.")
 
 
 def _described(tokenizer: Tokenizer, config: TokenizerConfig, size: int, n_pairs: int) -> str:

@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, TypeVar
 
 import torch
@@ -17,6 +18,9 @@ from torch import Tensor
 from regard.batch import Batch, take_rows
 
 Result = TypeVar("Result")
+
+PATIENCE = timedelta(days=1)
+"""How long processes wait for one that tokenises or validates; one that has died, `torchrun` notices itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +77,14 @@ class Processes:
         result: Result = box[0]
         return result
 
+    def first_before_others(self, make: Callable[[], Result]) -> Result:
+        """Return what each process makes; the others begin when the first has done, and find what it has left."""
+        if self.is_first:
+            result = make()
+        if self.size > 1:
+            dist.barrier()
+        return result if self.is_first else make()
+
 
 @contextmanager
 def together(device: torch.device) -> Iterator[Processes]:
@@ -81,7 +93,7 @@ def together(device: torch.device) -> Iterator[Processes]:
     if size == 1:
         yield Processes()
         return
-    dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
+    dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
     try:
         yield Processes(dist.get_rank(), size)
     finally:

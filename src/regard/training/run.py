@@ -4,6 +4,7 @@ RUN/recipe.toml     the settings, fully resolved
 RUN/log.jsonl       one JSON object a line: kind "train" or "valid"
 RUN/best, RUN/last  bundles
 RUN/checkpoints     step-N: a bundle plus the state of the training; never overwritten, the newest few are kept
+RUN/tokens          shards of ids, of a corpus that is too large for memory
 RUN/.lock           held while a training runs; RUN/.owner.json says whose it is
 """
 
@@ -39,6 +40,7 @@ class RunFolder:
         self.log = path / "log.jsonl"
         self.best, self.last = path / "best", path / "last"
         self.checkpoints = path / "checkpoints"
+        self.tokens = path / "tokens"
 
     def check(self) -> None:
         """Raise RunError if the directory is a file or holds something else than a run."""
@@ -65,8 +67,9 @@ class RunFolder:
             self.path.mkdir(parents=True, exist_ok=True)
             lock.acquire()
             owner.write_text(json.dumps(whose), encoding="utf-8")
-            for unfinished in (*self.path.glob(".*.tmp-*"), *self.checkpoints.glob(".*.tmp-*")):
-                shutil.rmtree(unfinished)
+            for folder in (self.path, self.checkpoints, self.tokens):
+                for unfinished in folder.glob(".*.tmp-*"):
+                    shutil.rmtree(unfinished)
         except Timeout:
             raise RunError(f"{self.path} is being trained by {_described(owner)}. Wait, or choose another.") from None
         except OSError as error:
@@ -98,7 +101,8 @@ class RunFolder:
 
     def _contents(self) -> list[str]:
         """Return the names in the directory, without what a killed start may have left."""
-        return sorted(p.name for p in self.path.iterdir() if p.name not in (UNFINISHED_RECIPE, LOCK, OWNER))
+        ours = (UNFINISHED_RECIPE, LOCK, OWNER, self.tokens.name)
+        return sorted(p.name for p in self.path.iterdir() if p.name not in ours)
 
     def steps(self) -> list[Path]:
         """Return the checkpoints, newest first."""

@@ -1,0 +1,113 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from regard.batch import Place
+from regard.errors import DataError
+from regard.text import shards
+from regard.text.corpus import EncodedPairs, encode_pairs
+from regard.text.shards import sharded_pairs
+from regard.text.tokenizer import Tokenizer, TokenizerConfig
+
+PAIRS = [("ab" * (i % 7 + 1), "ba" * (i % 5 + 1)) for i in range(33)]
+LONGEST = 12
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> Tokenizer:
+    return Tokenizer.train(["ab"], TokenizerConfig(kind="characters"), 300)
+
+
+@pytest.fixture
+def sharded(tmp_path, tokenizer, monkeypatch):
+    """Return a function that gives pairs in shards of five, and the counts that it told."""
+    monkeypatch.setattr(shards, "SHARD", 5)
+
+    def sharded(pairs=PAIRS, key="these", max_tokens=LONGEST) -> tuple[EncodedPairs, list[tuple[int, int]]]:
+        told: list[tuple[int, int]] = []
+        encoded = sharded_pairs(
+            tmp_path / "tokens", pairs, tokenizer, tokenizer, max_tokens, key, lambda *counts: told.append(counts)
+        )
+        return encoded, told
+
+    return sharded
+
+
+def rows_of(encoded: EncodedPairs) -> list[list[list[int]]]:
+    return [side.take(np.arange(len(encoded))) for side in (encoded.sources, encoded.targets)]
+
+
+def written(folder: Path) -> dict[str, int]:
+    """Return when each shard was written."""
+    return {path.name: (path / "manifest.json").stat().st_mtime_ns for path in folder.glob("tokens/shard-*")}
+
+
+def test_batches_from_the_disk_are_those_from_memory_wherever_they_begin(sharded, tokenizer):
+    here = encode_pairs(PAIRS, tokenizer, tokenizer, LONGEST)
+    there, told = sharded()
+    assert rows_of(there) == rows_of(here)
+    assert (len(there), there.n_dropped, there.n_cells) == (len(here), here.n_dropped, here.n_cells)
+    assert told == [(5, 33), (10, 33), (15, 33), (20, 33), (25, 33), (30, 33), (33, 33)]
+    ours, theirs = there.stream(40, seed=3), here.stream(40, seed=3)
+    assert ours.survey.n_batches == theirs.survey.n_batches > 5
+    for place in (Place(), Place(1, 0, 3)):
+        batches = zip(ours.batches_from(place), theirs.batches_from(place), strict=False)
+        for _ in range(12):
+            (ours_now, behind), (theirs_now, behind_theirs) = next(batches)
+            assert ours_now.source.tolist() == theirs_now.source.tolist()
+            assert ours_now.gold.tolist() == theirs_now.gold.tolist()
+            assert behind == behind_theirs
+
+
+def test_what_was_finished_is_not_written_again(sharded, tmp_path):
+    expected = rows_of(sharded()[0])
+    before = written(tmp_path)
+    for path in ("shard-00002", "shard-00006"):
+        (tmp_path / "tokens" / path / "manifest.json").unlink()
+    assert rows_of(sharded()[0]) == expected
+    after = written(tmp_path)
+    assert before.keys() == after.keys()
+    assert {name for name in before if before[name] != after[name]} == {"shard-00002", "shard-00006"}
+
+
+@pytest.mark.parametrize("name", ["source.ids", "source.ends", "target.ids", "target.ends", "manifest.json"])
+def test_a_damaged_shard_is_written_anew(sharded, tmp_path, name):
+    expected = rows_of(sharded()[0])
+    file = tmp_path / "tokens" / "shard-00001" / name
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    assert rows_of(sharded()[0]) == expected
+
+
+@pytest.mark.parametrize("change", [{"key": "others"}, {"max_tokens": 6}, {"pairs": PAIRS[:-1]}])
+def test_shards_of_something_else_are_replaced(sharded, tmp_path, tokenizer, change):
+    sharded()
+    found, _ = sharded(**change)
+    pairs, longest = change.get("pairs", PAIRS), change.get("max_tokens", LONGEST)
+    assert rows_of(found) == rows_of(encode_pairs(pairs, tokenizer, tokenizer, longest))
+    of = {json.loads(path.read_bytes())["of"]["pairs"] for path in tmp_path.glob("tokens/*/manifest.json")}
+    assert of == {change.get("key", "these")} or "key" not in change
+
+
+def test_shards_beyond_the_last_are_removed(sharded, tmp_path):
+    sharded()
+    sharded(pairs=PAIRS[:7])
+    assert sorted(written(tmp_path)) == ["shard-00000", "shard-00001"]
+
+
+def test_a_shard_may_lose_all_its_pairs_but_not_every_shard(sharded):
+    pairs = [("ab" * 30, "b")] * 5 + [("a", "b")]
+    encoded, _ = sharded(pairs)
+    assert len(encoded) == 1 and encoded.n_dropped == 5
+    assert [len(side) for side in next(encoded.stream(16, 1).epoch(0)).source.tolist()] == [2]
+    with pytest.raises(DataError, match="All 5 pairs have more than 12 tokens"):
+        sharded(pairs[:5])[0].stream(16, 1)
+
+
+def test_ids_are_mapped_anew_for_every_batch(sharded):
+    part = sharded()[0].sources.parts[0]
+    assert isinstance(part.tokens, np.memmap) and part.tokens is not part.tokens
+    assert part.tokens.dtype == np.uint16
