@@ -11,6 +11,7 @@ from regard.decoding.search import DecodingConfig, search
 from regard.models import MODELS
 from regard.nn.state import repeat_rows, select_rows, select_sentences
 from regard.nn.trace import Trace
+from regard.runtime import has_bfloat16
 from regard.text.tokenizer import Tokenizer, TokenizerConfig
 from regard.training.gradients import batch_loss
 
@@ -278,3 +279,20 @@ def test_the_log_probability_of_a_hypothesis_is_what_forward_gives_it(translator
 def test_beam_search_writes_neither_padding_nor_beginnings(translator):
     for hypotheses in search(translator, SOURCES, DecodingConfig(beam=3)):
         assert all(token not in (0, BOS, EOS) for h in hypotheses for token in h.ids)
+
+
+def test_a_training_in_bfloat16_computes_nearly_the_same(case, model, batch):
+    if case[0] == "rnn, lstm" and not has_bfloat16(torch.device("cpu")):
+        pytest.skip("this CPU has no bfloat16 for PyTorch's LSTM")
+    model = model.float()
+    losses, gradients = [], []
+    for enabled in (False, True):
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            loss = batch_loss(model, batch, smoothing=0.1)
+        model.zero_grad()
+        loss.smoothed.backward()
+        losses.append(float(loss.nll))
+        gradients.append(torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None]))
+    assert losses[1] != losses[0] and losses[1] == pytest.approx(losses[0], rel=0.02)
+    assert {p.dtype for p in model.parameters()} == {gradients[1].dtype} == {torch.float32}
+    assert torch.cosine_similarity(*gradients, dim=0) > 0.95

@@ -64,3 +64,18 @@ def test_a_huge_logit_does_not_overflow():
     hidden = torch.tensor([[1e4, 0.0]], requires_grad=True)
     loss = output_loss(hidden, torch.eye(2), torch.tensor([1]))
     assert float(loss.nll) == pytest.approx(1e4)
+
+
+def test_under_autocast_products_are_rounded_and_sums_are_not():
+    hidden, weight, gold = inputs(2 * CHUNK_ROWS + 3, torch.float32)
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = output_loss(hidden, weight, gold, 0.1)
+    loss.smoothed.backward()
+    found = loss.smoothed, hidden.grad, weight.grad
+    assert {x.dtype for x in found} == {torch.float32}
+    logits = (hidden.bfloat16() @ weight.bfloat16().T).float()
+    torch.testing.assert_close(loss.smoothed, F.cross_entropy(logits, gold, label_smoothing=0.1, reduction="sum"))
+    hidden.grad = weight.grad = None
+    output_loss(hidden, weight, gold, 0.1).smoothed.backward()
+    for rounded, plain in zip(found[1:], (hidden.grad, weight.grad), strict=True):
+        assert 0 < (rounded - plain).norm() < 0.01 * plain.norm()

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from tests.conftest import TINY
 
 SETTINGS = [
@@ -13,6 +14,7 @@ SETTINGS = [
     *("--set", "model.dropout_rate=0", "--set", "training.steps=50", "--set", "training.batch_tokens=40"),
     *("--set", "training.checkpoint_steps=10", "--set", "training.validation_steps=20"),
     *("--set", "training.keep_checkpoints=9", "--set", "training.average_checkpoints=2"),
+    *("--set", "training.ema_decay=0.5"),
 ]
 
 
@@ -38,11 +40,13 @@ def assert_same_training(ours: Path, theirs: Path) -> None:
         assert abs(found[key] - nll) < 1e-5, key
 
 
-def test_two_processes_train_as_one_does_and_either_goes_on_where_the_other_stopped(regard, corpus, tmp_path):
+@pytest.mark.parametrize("sharded", [False, True], ids=["DDP", "FSDP2"])
+def test_two_processes_train_as_one_does_and_either_goes_on_where_the_other_stopped(regard, corpus, tmp_path, sharded):
     alone, together, changing = tmp_path / "alone", tmp_path / "together", tmp_path / "changing"
-    done = regard("train", *corpus, "--to", alone, *SETTINGS)
+    settings = [*SETTINGS, "--set", f"training.sharded={str(sharded).lower()}"]
+    done = regard("train", *corpus, "--to", alone, *settings)
     assert done.returncode == 0, done.stderr
-    done = on_two("train", *corpus, "--to", together, *SETTINGS, "--set", "data.pairs_in_memory=0")
+    done = on_two("train", *corpus, "--to", together, *settings, "--set", "data.pairs_in_memory=0")
     assert done.returncode == 0, done.stderr
     assert len(list(together.glob("tokens/shard-*"))) == 1
     assert done.stderr.count("training data:") == done.stderr.count("Done: 50 steps") == 1
@@ -55,13 +59,13 @@ def test_two_processes_train_as_one_does_and_either_goes_on_where_the_other_stop
         subprocess.run(["cp", "-r", path, target], check=True)
     lines = (alone / "log.jsonl").read_text().splitlines(keepends=True)
     (changing / "log.jsonl").write_text(lines[0])
-    done = on_two("train", *corpus, "--to", changing, *SETTINGS)
+    done = on_two("train", *corpus, "--to", changing, *settings)
     assert done.returncode == 0, done.stderr
     assert "Going on from step 10" in done.stderr
     assert "begun with threads=1 and processes=1, and goes on with threads=1 and processes=2" in done.stderr
     for step in (40, 50):
         subprocess.run(["rm", "-r", changing / "checkpoints" / f"step-{step}"], check=True)
-    done = regard("train", *corpus, "--to", changing, *SETTINGS)
+    done = regard("train", *corpus, "--to", changing, *settings)
     assert done.returncode == 0, done.stderr
     assert "Going on from step 30" in done.stderr
     assert_same_training(changing, alone)

@@ -33,7 +33,7 @@ SENTENCES = [[10 + i, 20 + i, 30 + (i * 7) % 5] for i in range(8)]
 def copying(batch_tokens: int) -> BatchStream:
     """Return the stream of a corpus in which each sentence is its own translation."""
     sentences = Ragged.of(SENTENCES, 300)
-    return EncodedPairs(sentences, sentences, 0).stream(batch_tokens, seed=1)
+    return EncodedPairs(sentences, sentences, 0, 256).stream(batch_tokens, seed=1)
 
 
 @pytest.fixture(scope="module")

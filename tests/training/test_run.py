@@ -11,8 +11,10 @@ from regard.text.tokenizer import Tokenizer, TokenizerConfig
 from regard.training.config import TrainingConfig
 from regard.training.optimiser import Optimiser
 from regard.training.progress import Progress
+from regard.training.randomness import random_state
 from regard.training.run import RunFolder, restore
 
+CPU = torch.device("cpu")
 SMALL = TransformerConfig(width=8, n_heads=2, n_encoder_layers=1, n_decoder_layers=1, feed_forward=8)
 
 
@@ -30,14 +32,15 @@ def saved(run) -> RunFolder:
     model = Transformer(SMALL, tokenizer.vocabulary, tokenizer.vocabulary)
     for step in (10, 20):
         bundle = Bundle(model, "transformer", tokenizer, tokenizer, {})
-        run.save_checkpoint(bundle, Optimiser(model, TrainingConfig()), [], Progress(step=step, seconds=1.5), keep=2)
+        tensors = Optimiser(model, TrainingConfig()).tensors()
+        run.save_checkpoint(bundle, tensors, Progress(step=step, seconds=1.5), keep=2)
     return run
 
 
 def test_the_newest_checkpoint_is_found_and_restored(saved):
     path, bundle = saved.newest(pytest.fail)
     assert path.name == "step-20"
-    progress = restore(path, Optimiser(bundle.model, TrainingConfig()))
+    progress = restore(path, Optimiser(bundle.model, TrainingConfig()), CPU)
     assert (progress.step, progress.seconds) == (20, 1.5)
 
 
@@ -67,17 +70,17 @@ def test_what_a_killed_save_left_behind_is_no_checkpoint(saved):
 
 def test_the_random_numbers_of_each_process_go_on(saved):
     _path, bundle = saved.newest(pytest.fail)
-    states = []
-    for seed in (5, 6):
-        torch.manual_seed(seed)
-        states.append(torch.get_rng_state())
     optimiser = Optimiser(bundle.model, TrainingConfig())
-    saved.save_checkpoint(bundle, optimiser, states, Progress(step=30), keep=2)
+    tensors = optimiser.tensors()
+    for rank, seed in ((0, 5), (1, 6)):
+        torch.manual_seed(seed)
+        tensors[f"random.{rank}"] = random_state(CPU)
+    saved.save_checkpoint(bundle, tensors, Progress(step=30), keep=2)
     for rank, seed in ((0, 5), (1, 6), (2, 7)):
         torch.manual_seed(seed)
         expected = torch.rand(3)
         torch.manual_seed(7)  # what the third one, of which the checkpoint knows nothing, goes on with
-        restore(saved.checkpoints / "step-30", optimiser, rank)
+        restore(saved.checkpoints / "step-30", optimiser, CPU, rank)
         assert torch.equal(torch.rand(3), expected)
 
 

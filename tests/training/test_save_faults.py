@@ -23,6 +23,7 @@ from regard.training.progress import Progress
 from regard.training.run import RunFolder, restore
 
 SMALL = TransformerConfig(width=4, n_heads=2, n_encoder_layers=1, n_decoder_layers=1, feed_forward=4)
+CPU = torch.device("cpu")
 WRITING = ("open", "write", "mkdir", "save_file", "fsync")
 
 
@@ -33,9 +34,9 @@ def save(run: RunFolder, step: int) -> None:
     for parameter in model.parameters():
         torch.nn.init.constant_(parameter, float(step))
     bundle = Bundle(model, "transformer", tokenizer, tokenizer, {})
-    run.save_checkpoint(
-        bundle, Optimiser(model, TrainingConfig(ema_decay=0.5)), [torch.get_rng_state()], Progress(step=step), 2
-    )
+    optimiser = Optimiser(model, TrainingConfig(ema_decay=0.5))
+    tensors = {**optimiser.tensors(), "random.0": torch.get_rng_state()}
+    run.save_checkpoint(bundle, tensors, Progress(step=step), keep=2)
 
 
 def watch_the_disk(before: Callable[[str], None]) -> None:
@@ -117,7 +118,7 @@ def newest_step(run: RunFolder) -> int:
     found = run.newest(lambda _: None)
     assert found is not None
     path, bundle = found
-    step = restore(path, Optimiser(bundle.model, TrainingConfig(ema_decay=0.5))).step
+    step = restore(path, Optimiser(bundle.model, TrainingConfig(ema_decay=0.5)), CPU).step
     assert all((p == step).all() for p in bundle.model.parameters())
     assert path.name == f"step-{step}"
     return step

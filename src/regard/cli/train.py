@@ -18,8 +18,9 @@ from regard.errors import ConfigError
 from regard.models import MODELS
 from regard.presets import PRESETS, choose_preset
 from regard.recipe import Recipe, differences, make_recipe, read_overrides, read_recipe, unknown
-from regard.runtime import Runtime, prepare_runtime
+from regard.runtime import Runtime, choose_precision, has_bfloat16, prepare_runtime
 from regard.text.tokenizer import Tokenizer
+from regard.training.config import TrainingConfig
 from regard.training.log import Log, NoDisplay, make_display
 from regard.training.loop import Stream, Trainer, Validate
 from regard.training.processes import Processes, together
@@ -146,6 +147,8 @@ def train_job(run: RunFolder, recipe: Recipe, job: Job, runtime: Runtime, fresh:
         card = {**job.card(recipe), "arithmetic": {"threads": runtime.n_threads, "processes": processes.size}}
         found = find_checkpoint(run, recipe, card, fresh) if processes.is_first else None
         checkpoint = processes.from_first(lambda: found[0] if found else None)
+        training = processes.from_first(lambda: with_precision(recipe.training, found, runtime))
+        card["arithmetic"]["precision"] = training.precision
         if checkpoint is None:
             bundle = new_bundle(recipe, job, card, processes)
         else:
@@ -159,8 +162,23 @@ def train_job(run: RunFolder, recipe: Recipe, job: Job, runtime: Runtime, fresh:
             run.claim(fresh, recipe.to_toml())
         log = Log(run.log, make_display()) if processes.is_first else Log(None, NoDisplay())
         with closing(log):
-            trainer = Trainer(bundle, stream, recipe.training, run, validate, log, runtime.device, processes)
+            trainer = Trainer(bundle, stream, training, run, validate, log, runtime.device, processes)
             return trainer.train(checkpoint)
+
+
+def with_precision(config: TrainingConfig, found: tuple[Path, Bundle] | None, runtime: Runtime) -> TrainingConfig:
+    """Return the settings with "auto" made out: as the run began, or else as is faster here.
+
+    Raises ConfigError if bfloat16 is asked for where there is none.
+    """
+    if config.precision == "bfloat16" and not has_bfloat16(runtime.device):
+        raise ConfigError(f"training.precision is bfloat16, and this {runtime.device.type} has none. Use float32.")
+    if config.precision != "auto":
+        return config
+    before = found[1].card.get("arithmetic", {}).get("precision") if found else None
+    precision, reason = (before, f"{before}, as the run began") if before else choose_precision(runtime.device)
+    say(f"numbers: {reason}")
+    return config.model_copy(update={"precision": precision})
 
 
 def find_checkpoint(run: RunFolder, recipe: Recipe, card: dict[str, Any], fresh: bool) -> tuple[Path, Bundle] | None:
@@ -171,8 +189,9 @@ def find_checkpoint(run: RunFolder, recipe: Recipe, card: dict[str, Any], fresh:
     refuse_changes(run, recipe, found[1].card if found else None, card)
     if found is None:
         return None
-    before, now = found[1].card.get("arithmetic"), card["arithmetic"]
-    if before not in (None, now):
+    now = card["arithmetic"]
+    before = {name: n for name, n in found[1].card.get("arithmetic", now).items() if name in now}
+    if before != now:
         say(f"note: begun with {in_words(before)}, and goes on with {in_words(now)}: last digits may differ.")
     return found
 

@@ -28,19 +28,30 @@ class Loss:
 
 
 class _ChunkedCrossEntropy(torch.autograd.Function):
-    """Gradients are computed in the forward pass, while a chunk's logits are in the cache."""
+    """Gradients are computed in the forward pass, while a chunk's logits are in the cache.
+
+    Products are taken in `dtype`, the softmax and all sums in float32 at least.
+    """
 
     @staticmethod
     def forward(
-        ctx: FunctionCtx, hidden: Tensor, weight: Tensor, gold: Tensor, smoothing: float, z_loss: float
+        ctx: FunctionCtx,
+        hidden: Tensor,
+        weight: Tensor,
+        gold: Tensor,
+        smoothing: float,
+        z_loss: float,
+        dtype: torch.dtype,
     ) -> tuple[Tensor, ...]:
         wanted = hidden.requires_grad or weight.requires_grad
-        hidden_grad, weight_grad = torch.empty_like(hidden), torch.zeros_like(weight)
-        smoothed, nll = hidden.new_zeros(()), hidden.new_zeros(())
+        exact = torch.promote_types(dtype, torch.float32)
+        hidden, weight = hidden.to(dtype), weight.to(dtype)
+        hidden_grad, weight_grad = torch.empty_like(hidden), torch.zeros_like(weight, dtype=exact)
+        smoothed, nll = hidden.new_zeros((), dtype=exact), hidden.new_zeros((), dtype=exact)
         for start in range(0, len(gold), CHUNK_ROWS):
             chunk = slice(start, start + CHUNK_ROWS)
             ids = gold[chunk, None]  # (rows, 1)
-            logits = hidden[chunk] @ weight.T  # (rows, V)
+            logits = (hidden[chunk] @ weight.T).to(exact)  # (rows, V)
             log_p = torch.log_softmax(logits, dim=-1)
             log_z = logits[:, :1] - log_p[:, :1]  # (rows, 1), the logarithm of the softmax's sum
             picked = log_p.gather(1, ids).sum()
@@ -56,16 +67,20 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
                     grad *= 1 + 2 * z_loss * log_z
                 grad -= smoothing / log_p.shape[1]
                 grad.scatter_add_(1, ids, grad.new_full(ids.shape, smoothing - 1))
+                grad = grad.to(dtype)
                 torch.mm(grad, weight, out=hidden_grad[chunk])
-                weight_grad.addmm_(grad.T, hidden[chunk])
+                if dtype == exact:
+                    weight_grad.addmm_(grad.T, hidden[chunk])
+                else:
+                    weight_grad += grad.T @ hidden[chunk]
         ctx.save_for_backward(hidden_grad, weight_grad)
         ctx.mark_non_differentiable(nll)
         return smoothed, nll
 
     @staticmethod
-    def backward(ctx: FunctionCtx, *grads: Tensor) -> tuple[Tensor, Tensor, None, None, None]:
+    def backward(ctx: FunctionCtx, *grads: Tensor) -> tuple[Tensor | None, ...]:
         hidden_grad, weight_grad = ctx.saved_tensors  # type: ignore[attr-defined]
-        return hidden_grad * grads[0], weight_grad * grads[0], None, None, None
+        return hidden_grad * grads[0], weight_grad * grads[0], None, None, None, None
 
 
 def output_loss(
@@ -80,7 +95,10 @@ def output_loss(
     smoothing: share of the probability spread evenly over the vocabulary (Szegedy et al. 2016, section 7). Equal to
     `cross_entropy(hidden @ weight.T, gold, label_smoothing=smoothing, reduction="sum")`, in memory of a few hundred
     rows of logits instead of N. z_loss: that times the squared logarithm of the softmax's sum is added, which keeps the
-    logits from drifting (Chowdhery et al. 2022, section 5).
+    logits from drifting (Chowdhery et al. 2022, section 5). Under autocast the products are in its type.
     """
-    smoothed, nll = _ChunkedCrossEntropy.apply(hidden.contiguous(), weight, gold, smoothing, z_loss)
+    kind = hidden.device.type
+    dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else hidden.dtype
+    with torch.autocast(kind, enabled=False):
+        smoothed, nll = _ChunkedCrossEntropy.apply(hidden.contiguous(), weight, gold, smoothing, z_loss, dtype)
     return Loss(smoothed, nll, len(gold))

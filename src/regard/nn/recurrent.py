@@ -31,7 +31,7 @@ class GatedUnit(nn.Module):
         for_gates, for_candidate = inputs.split([2 * width, width], dim=-1)
         update, reset = torch.sigmoid(for_gates + self.normed(state @ self.gates)).chunk(2, dim=-1)
         candidate = torch.tanh(for_candidate + self.normed((reset * state) @ self.candidate))
-        return torch.lerp(state, candidate, update)
+        return torch.lerp(state, candidate.to(state.dtype), update.to(state.dtype))  # under autocast they differ
 
     def normed(self, product: Float[Tensor, "*lead G"]) -> Float[Tensor, "*lead G"]:
         """Return a recurrent product, normalised where the unit is told to."""

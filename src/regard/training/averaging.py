@@ -8,6 +8,8 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from regard.training.sharding import spread_as
+
 
 class MovingAverage:
     """The exponential moving average of a model's weights. Polyak and Juditsky 1992; Tan and Le 2019 for this form.
@@ -34,7 +36,7 @@ class MovingAverage:
     def restore(self, tensors: dict[str, Tensor]) -> None:
         """Take back what `tensors` returned."""
         for name, tensor in self.tensors().items():
-            tensor.copy_(tensors[name])
+            tensor.copy_(spread_as(tensors[name], tensor))
 
 
 @contextmanager

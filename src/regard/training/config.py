@@ -17,6 +17,13 @@ class TrainingConfig(BaseModel):
     The best bundle is chosen by validation: with ema_decay among moving averages of the weights, and at the end also
     among the last weights themselves and, with average_checkpoints, the mean of the last so many checkpoints. patience:
     how many validations without a better score end the run. keep_checkpoints: how many of the newest stay on disk.
+
+    sharded: of several processes, each keeps its share of the weights, of their gradients and of what the optimiser
+    remembers (FSDP2), where otherwise each keeps all of them (DDP). For validation and checkpoints each holds one whole
+    copy of the weights beside it.
+
+    precision: of the matrix products ("bfloat16" through autocast); weights and their sums are float32. "auto" is what
+    is faster on the machine where the run begins, and stays so.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -40,6 +47,8 @@ class TrainingConfig(BaseModel):
     checkpoint_steps: int = Field(200, ge=1)
     keep_checkpoints: int = Field(2, ge=1)
     average_checkpoints: int = Field(1, ge=1)
+    sharded: bool = False
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
     seed: int = 1
 
     @model_validator(mode="after")

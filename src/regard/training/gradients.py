@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.distributed.fsdp import FSDPModule
 from torch.nn.parallel import DistributedDataParallel
 
 from regard.batch import Batch, split_rows, to_device
@@ -15,15 +16,22 @@ from regard.errors import TrainingError
 from regard.nn.loss import Loss, output_loss
 from regard.training.config import TrainingConfig
 from regard.training.processes import Processes
+from regard.training.sharding import shard
 
 
 class Gradients:
     """Adds the gradients of a batch's mean loss to those of a model."""
 
     def __init__(self, model: nn.Module, config: TrainingConfig, device: torch.device, processes: Processes) -> None:
+        """With sharded weights and several processes, the model's parameters are replaced by their shares."""
         self.model, self.device, self.processes = model, device, processes
-        objective = Objective(model, config.label_smoothing, config.z_loss)
-        self.objective = DistributedDataParallel(objective) if processes.size > 1 else objective
+        self.objective: nn.Module = Objective(model, config.label_smoothing, config.z_loss)
+        self.sharded = config.sharded and processes.size > 1
+        if self.sharded:
+            shard(self.objective, device.type, processes.size)
+        elif processes.size > 1:
+            self.objective = DistributedDataParallel(self.objective)
+        self.autocast = torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bfloat16")
         self.n_parts = 1
 
     def add(self, batch: Batch, *, gather: bool = True) -> Loss:
@@ -37,7 +45,8 @@ class Gradients:
         parts, losses = split_rows(mine, self.n_parts), []
         for i, part in enumerate(parts):
             with self.gathering(gather and i == len(parts) - 1):
-                smoothed, nll = self.objective(to_device(part, self.device))
+                with self.autocast:
+                    smoothed, nll = self.objective(to_device(part, self.device))
                 # PyTorch takes the mean over the processes, hence their number; the sum is meant.
                 (smoothed * (weight * self.processes.size / n_tokens)).backward()
             losses.append(Loss(smoothed.detach() * weight, nll * weight, 0))
@@ -46,14 +55,17 @@ class Gradients:
 
     def gathering(self, wanted: bool) -> Any:
         """Return a context in which gradients are summed over all processes as they come, or stay in their own."""
-        if wanted or not isinstance(self.objective, DistributedDataParallel):
-            return nullcontext()
-        return self.objective.no_sync()
+        if isinstance(self.objective, FSDPModule):
+            self.objective.set_requires_gradient_sync(wanted)
+        elif not wanted and isinstance(self.objective, DistributedDataParallel):
+            return self.objective.no_sync()
+        return nullcontext()
 
     def rehearse(self, largest: Batch, say: Callable[[str], None]) -> None:
         """Try the largest batch first, so that memory fails now or never, and take batches in parts if it does.
 
-        Raises TrainingError if a single sentence does not fit.
+        Raises TrainingError if a single sentence does not fit, or with sharded weights the batch: processes that gather
+        each other's shares cannot try again one by one.
         """
         while self.processes.most((problem := self.memory_problem(largest)) is not None)[0]:
             if self.n_parts >= len(largest.source):
@@ -67,11 +79,15 @@ class Gradients:
     def memory_problem(self, batch: Batch) -> str | None:
         """Return what PyTorch says if a batch does not fit into memory."""
         try:
-            self.add(batch, gather=False)
+            self.add(batch, gather=self.sharded)  # FSDP keeps what is not gathered, and has no way to forget it
         except RuntimeError as error:  # on a GPU a subclass of it
             if "memory" not in str(error):
                 raise
-            return str(error).splitlines()[0]
+            problem = str(error).splitlines()[0]
+            if self.sharded:
+                advice = "Set a lower training.batch_tokens, or more processes."
+                raise TrainingError(f"The largest batch does not fit into memory ({problem}). {advice}") from error
+            return problem
         finally:
             self.model.zero_grad(set_to_none=True)
         return None

@@ -3,6 +3,7 @@
 Knows models, batches and ids. Knows no text; what a validation measures comes in as a callable.
 """
 
+import copy
 import dataclasses
 import math
 import time
@@ -27,8 +28,10 @@ from regard.training.log import Log
 from regard.training.optimiser import Optimiser
 from regard.training.processes import Processes
 from regard.training.progress import Progress
+from regard.training.randomness import random_state
 from regard.training.run import RunFolder, restore
 from regard.training.schedule import budget_of, rate_factor
+from regard.training.sharding import gathered, whole
 
 STEPS_A_RECORD = 10
 MAX_SKIPPED = 10
@@ -77,10 +80,11 @@ class Trainer:
     ) -> None:
         self.bundle, self.stream, self.config = bundle, stream, config
         self.run, self.validate, self.log, self.device = run, validate, log, device
-        self.model = bundle.model
-        self.optimiser = Optimiser(self.model, config)
         self.processes = processes
+        is_spread = config.sharded and processes.size > 1
+        self.model = copy.deepcopy(bundle.model) if is_spread else bundle.model  # the bundle's stays whole
         self.gradients = Gradients(self.model, config, device, processes)
+        self.optimiser = Optimiser(self.model, config)
         self.batches_an_epoch = stream.survey.n_batches
         self.budget = budget_of(config, self.batches_an_epoch)
         self.progress = Progress()
@@ -98,7 +102,7 @@ class Trainer:
         self.gradients.rehearse(self.stream.survey.largest, self.log.display.say)
         torch.manual_seed(self.config.seed + self.processes.rank)
         if checkpoint is not None:
-            self.progress = restore(checkpoint, self.optimiser, self.processes.rank)
+            self.progress = restore(checkpoint, self.optimiser, self.device, self.processes.rank)
             self.log.display.say(f"Going on from step {self.progress.step:,} ({checkpoint}).")
         self._started = time.monotonic() - self.progress.seconds
         self._recorded = time.monotonic()
@@ -132,17 +136,19 @@ class Trainer:
             self._measure({})
         if self.config.average_checkpoints > 1:
             newest = self.run.steps()[: self.config.average_checkpoints]
-            self._measure(mean_weights(self.model, newest) if self.processes.is_first else {})
+            self._measure(self.processes.from_first(lambda: mean_weights(self.bundle.model, newest)))
 
     def _save(self) -> None:
         """Save a checkpoint of this step, unless there is one."""
         if self.progress.saved_step < self.progress.step:
-            self._check_weights()
             self.progress.saved_step = self.progress.step
-            states = self.processes.of_each(torch.get_rng_state())
-            if self.processes.is_first:
-                keep = self.config.keep_checkpoints
-                self.run.save_checkpoint(self._carded(), self.optimiser, states, self.progress, keep)
+            tensors = self.optimiser.tensors()
+            for rank, state in enumerate(self.processes.of_each(random_state(self.device))):
+                tensors[f"random.{rank}"] = state
+            with holding(self.bundle.model, gathered(self.model, {})):
+                self._check_weights()
+                if self.processes.is_first:
+                    self.run.save_checkpoint(self._carded(), tensors, self.progress, self.config.keep_checkpoints)
 
     def _agree(self) -> None:
         """Look at the clock and at signals, alike in all processes. Raises Interrupted in all if one got a signal."""
@@ -162,7 +168,7 @@ class Trainer:
         """Train on a batch; an update that is not finite is left out, and ten in a row end the training."""
         factor = rate_factor(self.progress.step, self._share(), self.config.warmup_steps, self.config.schedule)
         loss = self.gradients.add(batch)
-        norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
+        norm = whole(nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm))
         self.progress.step += 1
         self.progress.target_tokens += loss.n_tokens
         if norm.isfinite():
@@ -213,10 +219,10 @@ class Trainer:
 
     def _measure(self, weights: dict[str, Tensor]) -> None:
         """Measure the model with other weights in the place of its own, and keep it as `best` if it is."""
-        self._check_weights()
         began = time.monotonic()
-        with holding(self.model, weights):
-            self.model.eval()
+        with holding(self.bundle.model, gathered(self.model, weights)):
+            self._check_weights()
+            self.bundle.model.eval()
             figures = self.processes.from_first(self._figures)
             self.model.train()
             if isinstance(figures, Interrupted):
@@ -235,13 +241,13 @@ class Trainer:
         """Return what the validation finds, or the signal that ended it."""
         try:
             with self._interrupts.at_once():
-                return self.validate(self.model)
+                return self.validate(self.bundle.model)
         except Interrupted as interrupted:
             return interrupted
 
     def _check_weights(self) -> None:
         """Raise TrainingError if the weights are not finite, so that such a model is never saved."""
-        if not all(bool(p.isfinite().all()) for p in self.model.parameters()):
+        if not all(bool(p.isfinite().all()) for p in self.bundle.model.parameters()):
             raise TrainingError(
                 f"The weights are not finite at step {self.progress.step}. The last checkpoint is whole. Train anew "
                 "with --fresh and a lower training.learning_rate."

@@ -7,6 +7,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from regard.training.sharding import spread_as, whole
+
 # The five steps of the Polar Express: at each the odd polynomial that brings the singular values closest to one.
 POLAR_EXPRESS = (
     (8.156554524902461, -22.48329292557795, 15.878769915207462),
@@ -62,8 +64,9 @@ class Muon(torch.optim.Optimizer):
             momentum.lerp_(parameter.grad, 1 - group["momentum"])
             looks_ahead.append(torch.lerp(parameter.grad, momentum, group["momentum"]))
         rows, columns = parameters[0].shape[-2:]
-        stacked = torch.cat([x.view(-1, rows, columns) for x in looks_ahead])
+        stacked = torch.cat([whole(x).view(-1, rows, columns) for x in looks_ahead])
         rate = group["lr"] * max(1.0, rows / columns) ** 0.5
         updates = orthogonalise(stacked).split([x.numel() // (rows * columns) for x in looks_ahead])
         for parameter, update in zip(parameters, updates, strict=True):
-            parameter.mul_(1 - group["lr"] * group["decay"]).sub_(update.view_as(parameter), alpha=rate)
+            update = spread_as(update.view(parameter.shape), parameter)
+            parameter.mul_(1 - group["lr"] * group["decay"]).sub_(update, alpha=rate)

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from regard.training.averaging import MovingAverage
 from regard.training.config import TrainingConfig
 from regard.training.muon import Muon
+from regard.training.sharding import spread_as, whole
 
 
 class Optimiser:
@@ -42,13 +43,16 @@ class Optimiser:
             self.average.update()
 
     def tensors(self) -> dict[str, Tensor]:
-        """Return everything the optimisers remember, by name."""
+        """Return everything the optimisers remember, by name, in whole tensors. All processes must ask for it.
+
+        They gather in the same order, whatever that of their dictionaries is after a restore.
+        """
         average = self.average.tensors() if self.average is not None else {}
-        return {f"average.{name}": tensor for name, tensor in average.items()} | {
-            f"{i}.{index}.{name}": value
+        return {f"average.{name}": whole(tensor) for name, tensor in average.items()} | {
+            f"{i}.{index}.{name}": whole(value)
             for i, part in enumerate(self.parts)
-            for index, state in part.state_dict()["state"].items()
-            for name, value in state.items()
+            for index, state in sorted(part.state_dict()["state"].items())
+            for name, value in sorted(state.items())
         }
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
@@ -61,4 +65,6 @@ class Optimiser:
             i, index, name = key.split(".")
             states[int(i)].setdefault(int(index), {})[name] = value
         for part, state in zip(self.parts, states, strict=True):
+            parameters = [p for group in part.param_groups for p in group["params"]]
+            state = {i: {k: spread_as(v, parameters[i]) for k, v in of.items()} for i, of in state.items()}
             part.load_state_dict({"state": state, "param_groups": part.state_dict()["param_groups"]})

@@ -13,7 +13,7 @@ import os
 import platform
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from regard.bundle import Bundle, load_bundle, read_extra, save_bundle
 from regard.errors import BundleError, RunError
 from regard.training.optimiser import Optimiser
 from regard.training.progress import Progress
+from regard.training.randomness import set_random_state
 
 UNFINISHED_RECIPE, LOCK, OWNER = ".recipe.toml.tmp", ".lock", ".owner.json"
 TENSORS, NUMBERS = "train_state.safetensors", "train_state.json"
@@ -121,14 +122,11 @@ class RunFolder:
                 warn(f"{error} An older checkpoint is tried.")
         return None
 
-    def save_checkpoint(
-        self, bundle: Bundle, optimiser: Optimiser, random: Sequence[Tensor], progress: Progress, keep: int
-    ) -> None:
+    def save_checkpoint(self, bundle: Bundle, tensors: dict[str, Tensor], progress: Progress, keep: int) -> None:
         """Write the checkpoint of this step and `last`, then let go of all but the newest `keep`.
 
-        random: the state of each process's random numbers.
+        tensors: what the optimisers remember, and as random.0 and so on the state of each process's random numbers.
         """
-        tensors = {**optimiser.tensors(), **{f"random.{rank}": state for rank, state in enumerate(random)}}
         extra = {TENSORS: save(tensors), NUMBERS: json.dumps(progress.as_dict()).encode()}
         save_bundle(bundle, self.checkpoints / f"step-{progress.step}", extra=extra)
         save_bundle(bundle, self.last)
@@ -145,7 +143,7 @@ def _described(owner: Path) -> str:
         return "another process"
 
 
-def restore(checkpoint: Path, optimiser: Optimiser, rank: int = 0) -> Progress:
+def restore(checkpoint: Path, optimiser: Optimiser, device: torch.device, rank: int = 0) -> Progress:
     """Give the optimisers and torch's random numbers the state of a checkpoint and return where it stands.
 
     A process that the checkpoint knows nothing of, since there were fewer then, keeps its random numbers.
@@ -155,6 +153,6 @@ def restore(checkpoint: Path, optimiser: Optimiser, rank: int = 0) -> Progress:
     state = load(tensors)
     random = {name: state.pop(name) for name in list(state) if name.startswith("random.")}
     if (mine := random.get(f"random.{rank}")) is not None:
-        torch.set_rng_state(mine)
+        set_random_state(mine, device)
     optimiser.restore(state)
     return Progress(**json.loads(numbers))

@@ -1,0 +1,41 @@
+"""Weights that are spread over the processes, by PyTorch's FSDP2, and whole tensors from and to their shares.
+
+Zhao et al. 2023, "PyTorch FSDP". Every process keeps its share of each parameter, of its gradient and of what the
+optimiser remembers of it; a layer is gathered while it computes.
+"""
+
+from collections.abc import Mapping
+
+from torch import Tensor, nn
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import FSDPModule, fully_shard
+from torch.distributed.tensor import DTensor, distribute_tensor
+
+
+def shard(module: nn.Module, device_type: str, n_processes: int) -> FSDPModule:
+    """Spread a module's parameters over the processes, each layer of its lists for itself, then the rest."""
+    mesh = init_device_mesh(device_type, (n_processes,))
+    for inner in module.modules():
+        if isinstance(inner, nn.ModuleList):
+            for layer in inner:
+                fully_shard(layer, mesh=mesh)
+    return fully_shard(module, mesh=mesh)
+
+
+def whole(tensor: Tensor) -> Tensor:
+    """Return a tensor as it is without its being spread. All processes must ask for it."""
+    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+
+
+def spread_as(tensor: Tensor, model: Tensor) -> Tensor:
+    """Return this process's share of a whole tensor, spread as another one of its shape is, if that is spread."""
+    if not isinstance(model, DTensor) or tensor.shape != model.shape:
+        return tensor
+    return distribute_tensor(tensor.to(model.device), model.device_mesh, model.placements, src_data_rank=None)
+
+
+def gathered(model: nn.Module, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return tensors by name as whole ones: those given, or else a model's parameters if they are spread."""
+    if not tensors and any(isinstance(p, DTensor) for p in model.parameters()):
+        tensors = dict(model.named_parameters())
+    return {name: whole(tensor.detach()) for name, tensor in tensors.items()}
