@@ -94,7 +94,8 @@ def test_weights_that_explain_something_else_fail(monkeypatch):
 def test_a_path_that_loses_gradients_fails_though_the_model_ends_in_a_fresh_norm(monkeypatch):
     config, cls = MODELS["transformer"]
     torch.manual_seed(1)
-    model = cls(config(width=16, n_heads=2, n_encoder_layers=1, n_decoder_layers=1, feed_forward=16), *SIZES)
+    size = {"width": 16, "n_heads": 2, "n_encoder_layers": 1, "n_decoder_layers": 1, "feed_forward": 16}
+    model = cls(config(**size, initialisation="glorot"), *SIZES)
     whole = cls.encode
 
     def cut_off(self, batch, trace=None):

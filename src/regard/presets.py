@@ -48,7 +48,7 @@ ON_PAIRS: dict[str, dict[str, Settings]] = {
             "model": {"embedding_width": 192, "attention_width": 192, "dropout_rate": 0.2},
             "training": {"epochs": 16, "batch_tokens": 2048},
         },
-        "transformer": {"model": {"dropout_rate": 0.2}, "training": {"epochs": 24, "batch_tokens": 2048}},
+        "transformer": {"model": {"dropout_rate": 0.1}, "training": {"epochs": 24, "batch_tokens": 2048}},
         "gpt": {
             "model": {"n_layers": 6, "feed_forward": 384, "context": 512, "dropout_rate": 0.2},
             "training": {"epochs": 24, "batch_tokens": 2048},

@@ -36,6 +36,10 @@ SMALL = {
     ),
     "transformer": ("transformer", {"width": 8, "n_heads": 2, "n_encoder_layers": 2, "feed_forward": 12}),
     "transformer, post": ("transformer", {"width": 8, "n_heads": 2, "n_decoder_layers": 2, "norm": "post"}),
+    "transformer, today's": (
+        "transformer",
+        {"width": 8, "n_heads": 2, "n_encoder_layers": 1, "activation": "squared_relu", "qk_norm": True},
+    ),
     "gpt": ("gpt", {"width": 8, "n_heads": 2, "n_layers": 2}),
     "gpt, grouped": (
         "gpt",

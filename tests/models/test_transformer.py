@@ -52,3 +52,13 @@ def test_tying_shares_tables(tied, n_tables):
 def test_heads_that_do_not_divide_the_width_are_refused_with_the_nearest_that_do():
     with pytest.raises(ValidationError, match=r"n_heads is 5; it must divide width \(128\)\. Try 4\."):
         TransformerConfig(n_heads=5)
+
+
+def test_a_new_model_adds_nothing_to_its_embeddings_unless_told_to():
+    batch = collate([[3, 4]], [[5, 6]])
+    for initialisation, same in (("zero", True), ("glorot", False)):
+        torch.manual_seed(0)
+        model = Transformer(TransformerConfig(width=8, n_heads=2, initialisation=initialisation), 9, 9).eval()
+        embedded = model.place(model.embeddings.target(batch.target), torch.arange(3))
+        assert torch.equal(model(batch), model.decoder_norm(embedded)) == same
+        assert all(linear.weight.any() for layer in model.decoder for linear in layer.added) != same

@@ -89,9 +89,10 @@ def test_heads_are_merged_as_they_were_split():
     assert torch.equal(merge_heads(split_heads(x, 4)), x)
 
 
-def test_self_attention_step_by_step_equals_the_causal_whole():
+@pytest.mark.parametrize("qk_norm", [False, True])
+def test_self_attention_step_by_step_equals_the_causal_whole(qk_norm):
     torch.manual_seed(0)
-    layer, x = SelfAttention(8, 2).double(), heads(3, 5, 8)
+    layer, x = SelfAttention(8, 2, qk_norm=qk_norm).double(), heads(3, 5, 8)
     whole = layer(x, torch.ones(5, 5, dtype=torch.bool).tril(), None, "")
     keys = values = x.new_empty(3, 2, 0, 4)
     for t in range(5):
@@ -110,6 +111,20 @@ def test_cross_attention_records_under_the_name_it_was_given():
     keys, values = layer.keys_values(heads(3, 6, 8))
     layer(heads(3, 5, 8), keys, values, None, trace, "decoder.0.cross")
     assert {name: tuple(w.shape) for name, w in trace.weights.items()} == {"decoder.0.cross": (3, 2, 5, 6)}
+
+
+def test_normalised_queries_and_keys_are_of_one_size():
+    torch.manual_seed(0)
+    layer, x = SelfAttention(8, 2, qk_norm=True).double(), heads(3, 5, 8)
+    cross = CrossAttention(8, 2, qk_norm=True).double()
+    q, k, v = layer.project(x * 7)
+    keys, values = cross.keys_values(x * 7)
+    for normal in (q, k, keys):
+        torch.testing.assert_close(normal.square().mean(-1), torch.ones(3, 2, 5).double(), rtol=0, atol=1e-6)
+    assert v.square().mean() > 2 and values.square().mean() > 2
+    cross.query.bias.data.zero_()
+    once, twice = (cross(x * n, keys, values, None, None, "") for n in (1, 2))
+    torch.testing.assert_close(once, twice, rtol=0, atol=1e-6)
 
 
 def test_the_causal_kernel_equals_the_triangular_mask():

@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -18,12 +20,19 @@ SETTINGS = [
 ]
 
 
-def on_two(*arguments: object) -> subprocess.CompletedProcess[str]:
-    """Run a command on two processes."""
+def start_on_two(*arguments: object) -> subprocess.Popen[str]:
+    """Start a command on two processes."""
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     command = [*torchrun, "-m", "regard", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, encoding="utf-8", env=environment, check=False)
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8", env=environment)
+
+
+def on_two(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """Run a command on two processes."""
+    running = start_on_two(*arguments)
+    out, err = running.communicate()
+    return subprocess.CompletedProcess(running.args, running.returncode, out, err)
 
 
 def losses_of(run: Path) -> dict[tuple[str, int], float]:
@@ -69,3 +78,30 @@ def test_two_processes_train_as_one_does_and_either_goes_on_where_the_other_stop
     assert done.returncode == 0, done.stderr
     assert "Going on from step 30" in done.stderr
     assert_same_training(changing, alone)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_what_ends_both_processes_leaves_a_checkpoint_from_which_one_goes_on(regard, corpus, tmp_path, number):
+    alone, run = tmp_path / "alone", tmp_path / "run"
+    done = regard("train", *corpus, "--to", alone, *SETTINGS)
+    assert done.returncode == 0, done.stderr
+    running = start_on_two("train", *corpus, "--to", run, *SETTINGS)
+    while not (run / "checkpoints" / "step-10").exists():
+        assert running.poll() is None, running.communicate()[1]
+        time.sleep(0.02)
+    running.send_signal(number)
+    _, err = running.communicate()
+    assert running.returncode != 0
+    assert ("Stopped at step " in err) == (number == signal.SIGTERM)
+    goes_on = ["train", *corpus, "--to", run, *SETTINGS]
+    done = regard(*goes_on)
+    while "is being trained by process" in done.stderr:  # workers find out by themselves that their launcher is gone
+        time.sleep(0.2)
+        done = regard(*goes_on)
+    assert done.returncode == 0, done.stderr
+    step = int(done.stderr.partition("Going on from step ")[2].partition(" ")[0])
+    found, expected = losses_of(run), losses_of(alone)
+    assert found.keys() == expected.keys()
+    for key, nll in expected.items():
+        if key != ("train", step - step % 10 + 10):  # the mean over what was left of ten steps
+            assert abs(found[key] - nll) < 1e-5, key

@@ -7,7 +7,9 @@ from regard.training.config import TrainingConfig
 from regard.training.gradients import batch_loss
 from regard.training.optimiser import Optimiser
 
-SMALL = TransformerConfig(width=8, n_heads=2, n_encoder_layers=1, n_decoder_layers=1, feed_forward=8, dropout_rate=0)
+SMALL = TransformerConfig(
+    width=8, n_heads=2, n_encoder_layers=1, n_decoder_layers=1, feed_forward=8, dropout_rate=0, initialisation="glorot"
+)
 
 
 def steps(model, optimiser, n: int) -> None:

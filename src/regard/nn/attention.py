@@ -93,17 +93,25 @@ def split_heads(x: Float[Tensor, "B T D"], n_heads: int) -> Float[Tensor, "B H T
     return x.unflatten(-1, (n_heads, -1)).transpose(1, 2)
 
 
+def normed(x: Float[Tensor, "B H T K"]) -> Float[Tensor, "B H T K"]:
+    """Return each vector with a mean square of one (Zhang and Sennrich 2019)."""
+    return F.rms_norm(x, x.shape[-1:])
+
+
 def merge_heads(x: Float[Tensor, "B H T K"]) -> Float[Tensor, "B T D"]:
     """Return the heads side by side again."""
     return x.transpose(1, 2).flatten(2)
 
 
 class SelfAttention(nn.Module):
-    """Multi-head attention of a sequence to itself; one product makes queries, keys and values."""
+    """Multi-head attention of a sequence to itself; one product makes queries, keys and values.
 
-    def __init__(self, width: int, n_heads: int) -> None:
+    qk_norm normalises queries and keys (Henry et al. 2020).
+    """
+
+    def __init__(self, width: int, n_heads: int, *, qk_norm: bool = False) -> None:
         super().__init__()
-        self.n_heads = n_heads
+        self.n_heads, self.qk_norm = n_heads, qk_norm
         self.qkv = nn.Linear(width, 3 * width)
         self.output = nn.Linear(width, width)
 
@@ -111,7 +119,7 @@ class SelfAttention(nn.Module):
         """Return queries, keys and values, each (B, H, T, K)."""
         heads = self.qkv(x).unflatten(-1, (3, self.n_heads, -1)).permute(2, 0, 3, 1, 4)  # (3, B, H, T, K)
         q, k, v = heads.unbind(0)
-        return q, k, v
+        return (normed(q), normed(k), v) if self.qk_norm else (q, k, v)
 
     def forward(
         self, x: Float[Tensor, "B T D"], keep: Bool[Tensor, "*#keep"] | None, trace: Trace | None, name: str
@@ -129,11 +137,11 @@ class SelfAttention(nn.Module):
 
 
 class CrossAttention(nn.Module):
-    """Multi-head attention of a target sequence to a source sequence."""
+    """Multi-head attention of a target sequence to a source sequence. qk_norm normalises queries and keys."""
 
-    def __init__(self, width: int, n_heads: int) -> None:
+    def __init__(self, width: int, n_heads: int, *, qk_norm: bool = False) -> None:
         super().__init__()
-        self.n_heads = n_heads
+        self.n_heads, self.qk_norm = n_heads, qk_norm
         self.query = nn.Linear(width, width)
         self.key_value = nn.Linear(width, 2 * width)
         self.output = nn.Linear(width, width)
@@ -142,7 +150,7 @@ class CrossAttention(nn.Module):
         """Return the source's keys and values, each (B, H, S, K); in decoding they are computed once a sentence."""
         heads = self.key_value(memory).unflatten(-1, (2, self.n_heads, -1)).permute(2, 0, 3, 1, 4)
         keys, values = heads.unbind(0)
-        return keys, values
+        return normed(keys) if self.qk_norm else keys, values
 
     def forward(
         self,
@@ -154,4 +162,5 @@ class CrossAttention(nn.Module):
         name: str,
     ) -> Float[Tensor, "B T D"]:
         q = split_heads(self.query(x), self.n_heads)
+        q = normed(q) if self.qk_norm else q
         return self.output(merge_heads(attend_traced(q, keys, values, keep, trace, name)))

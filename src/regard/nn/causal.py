@@ -1,11 +1,10 @@
 """Causal self-attention as decoder-only models have it: over a whole sequence, or one new position at a time."""
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from regard.nn.attention import attend, attend_fast, attend_prefixed, merge_heads
+from regard.nn.attention import attend, attend_fast, attend_prefixed, merge_heads, normed
 from regard.nn.positions import rotate
 from regard.nn.trace import Trace
 
@@ -40,7 +39,7 @@ class CausalAttention(nn.Module):
         heads = self.qkv(x).unflatten(-1, (-1, self.width_head)).transpose(1, 2)  # (B, H + 2G, L, K)
         q, k, v = heads.split(self.heads, dim=1)
         if self.qk_norm:
-            q, k = F.rms_norm(q, q.shape[-1:]), F.rms_norm(k, k.shape[-1:])
+            q, k = normed(q), normed(k)
         if turning is not None:
             q, k = rotate(q, *turning), rotate(k, *turning)
         return q, k, v

@@ -85,28 +85,51 @@ class BatchStream:
 
     def order(self, items: Items, epoch: int, window: int) -> list[Indices]:
         """Return which items each batch of one window has."""
+        cut = self.cut(items, epoch, window)
+        batches = np.split(cut.indices, cut.starts[1:])
+        places = Permutation(len(batches), self.seed, epoch, window)(np.arange(len(batches)))
+        return [batches[i] for i in places]
+
+    def cut(self, items: Items, epoch: int, window: int) -> "Window":
+        """Return a window cut into batches, before these are shuffled."""
         n_windows = self.windows_in(items)
         first, end = (len(items) * (window + i) // n_windows for i in (0, 1))
         chosen = Permutation(len(items), self.seed, epoch)(np.arange(first, end))
         source, target = items.lengths(chosen)
         by_length = order_by_length(source, target)
-        batches = np.split(chosen[by_length], cuts(np.maximum(source, target)[by_length], self.batch_tokens))
-        places = Permutation(len(batches), self.seed, epoch, window)(np.arange(len(batches)))
-        return [batches[i] for i in places]
+        source, target = source[by_length], target[by_length]
+        return Window(chosen[by_length], source, target, [0, *cuts(np.maximum(source, target), self.batch_tokens)])
 
     @cached_property
     def survey(self) -> "Survey":
-        """What the first epoch is like, found by one walk through its order."""
+        """What the first epoch is like, found by one walk through it."""
         items = self.items_of(0)
         n_batches = n_all = n_real = most = 0
         largest = np.zeros(0, dtype=np.int64)
-        for indices in self.whole_order(0):
-            cells = n_cells(items, indices)
-            n_batches, n_all = n_batches + 1, n_all + cells
-            n_real += sum(int(side.sum()) for side in items.lengths(indices))
-            if cells > most:
-                most, largest = cells, indices
+        for cut in (self.cut(items, 0, window) for window in range(self.windows_in(items))):
+            cells = cut.n_cells
+            n_batches, n_all = n_batches + len(cells), n_all + int(cells.sum())
+            n_real += int(cut.source.sum() + cut.target.sum())
+            if cells.max() > most:
+                most, largest = cells.max(), np.split(cut.indices, cut.starts[1:])[int(cells.argmax())]
         return Survey(n_batches, 1 - n_real / n_all, items.collate(largest))
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Items of a window by length, their lengths on both sides, and where among them each batch starts."""
+
+    indices: Indices
+    source: Lengths
+    target: Lengths
+    starts: list[int]
+
+    @property
+    def n_cells(self) -> Lengths:
+        """How many cells each batch has, both sides counted."""
+        sizes = np.diff([*self.starts, len(self.indices)])
+        longest = (np.maximum.reduceat(side, self.starts) for side in (self.source, self.target))
+        return np.asarray(sizes * sum(longest))
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,11 +139,6 @@ class Survey:
     n_batches: int
     padding: float
     largest: Batch
-
-
-def n_cells(items: Items, indices: Indices) -> int:
-    """Return how many cells a batch has, both sides counted."""
-    return len(indices) * sum(int(side.max()) for side in items.lengths(indices))
 
 
 def order_by_length(source_lengths: Lengths, target_lengths: Lengths) -> NDArray[np.intp]:

@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.distributed.fsdp import FSDPModule
 from torch.nn.parallel import DistributedDataParallel
 
 from regard.batch import Batch, split_rows, to_device
@@ -25,10 +24,10 @@ class Gradients:
     def __init__(self, model: nn.Module, config: TrainingConfig, device: torch.device, processes: Processes) -> None:
         """With sharded weights and several processes, the model's parameters are replaced by their shares."""
         self.model, self.device, self.processes = model, device, processes
-        self.objective: nn.Module = Objective(model, config.label_smoothing, config.z_loss)
+        self.objective: Any = Objective(model, config.label_smoothing, config.z_loss)
         self.sharded = config.sharded and processes.size > 1
         if self.sharded:
-            shard(self.objective, device.type, processes.size)
+            self.objective = shard(self.objective, device.type, processes.size)
         elif processes.size > 1:
             self.objective = DistributedDataParallel(self.objective)
         self.autocast = torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bfloat16")
@@ -55,7 +54,7 @@ class Gradients:
 
     def gathering(self, wanted: bool) -> Any:
         """Return a context in which gradients are summed over all processes as they come, or stay in their own."""
-        if isinstance(self.objective, FSDPModule):
+        if self.sharded:
             self.objective.set_requires_gradient_sync(wanted)
         elif not wanted and isinstance(self.objective, DistributedDataParallel):
             return self.objective.no_sync()

@@ -81,8 +81,8 @@ class Trainer:
         self.bundle, self.stream, self.config = bundle, stream, config
         self.run, self.validate, self.log, self.device = run, validate, log, device
         self.processes = processes
-        is_spread = config.sharded and processes.size > 1
-        self.model = copy.deepcopy(bundle.model) if is_spread else bundle.model  # the bundle's stays whole
+        spread = config.sharded and processes.size > 1
+        self.model = copy.deepcopy(bundle.model) if spread else bundle.model  # the bundle's stays whole
         self.gradients = Gradients(self.model, config, device, processes)
         self.optimiser = Optimiser(self.model, config)
         self.batches_an_epoch = stream.survey.n_batches
