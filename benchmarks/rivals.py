@@ -56,8 +56,7 @@ class Rival(ABC):
         pip = [str(self.python), "-m", "pip", "install", "--quiet"]
         wheels = ["--extra-index-url", CPU_WHEELS] if sys.platform == "linux" else []
         subprocess.run([*pip, *wheels, f"torch=={torch}"], check=True)
-        wanted = [f"{self.name.lower()}=={self.version}", *self.also, f"torch=={torch}"]
-        subprocess.run([*pip, *wheels, *wanted], check=True)
+        subprocess.run([*pip, f"{self.name.lower()}=={self.version}", *self.also, f"torch=={torch}"], check=True)
         (place / "complete").touch()
 
     def train(self, options: argparse.Namespace, corpus: Corpus, place: Path, seed: int, steps: int) -> Run:
