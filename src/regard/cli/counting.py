@@ -30,15 +30,15 @@ def counting(what: str, unit: str) -> Iterator[Tell]:
 
 
 def lines(what: str, unit: str) -> Tell:
-    """Return a function that prints a line every ten seconds, and one at the end."""
-    began = last = time.monotonic()
+    """Return a function that prints a line every ten seconds, with the speed since the one before, and a last one."""
+    last, n_before = time.monotonic(), 0
 
     def tell(n_done: int, n_all: int) -> None:
-        nonlocal last
+        nonlocal last, n_before
         now = time.monotonic()
         if now - last >= SECONDS_A_LINE or n_done == n_all:
-            last = now
-            a_second = n_done / max(now - began, 1e-9)
+            a_second = max(n_done - n_before, 1) / max(now - last, 1e-9)
+            last, n_before = now, n_done
             left = minutes((n_all - n_done) / a_second)
             say(f"{what}: {n_done:,} of {n_all:,} {unit}, {a_second:,.0f} a second, {left} left")
 

@@ -123,13 +123,14 @@ class RunFolder:
         return None
 
     def save_checkpoint(self, bundle: Bundle, tensors: dict[str, Tensor], progress: Progress, keep: int) -> None:
-        """Write the checkpoint of this step and `last`, then let go of all but the newest `keep`.
+        """Write `last` and the checkpoint of this step, then let go of all but the newest `keep`.
 
+        In this order, since a run goes on from its checkpoints: killed between the two, it would leave `last` behind.
         tensors: what the optimisers remember, and as random.0 and so on the state of each process's random numbers.
         """
         extra = {TENSORS: save(tensors), NUMBERS: json.dumps(progress.as_dict()).encode()}
-        save_bundle(bundle, self.checkpoints / f"step-{progress.step}", extra=extra)
         save_bundle(bundle, self.last)
+        save_bundle(bundle, self.checkpoints / f"step-{progress.step}", extra=extra)
         for path in self.steps()[keep:]:
             shutil.rmtree(path)
 
