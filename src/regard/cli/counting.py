@@ -2,19 +2,17 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from regard.cli import is_first, say
+from regard.text.shards import Tell
 from regard.training.log import minutes
 
 SECONDS_A_LINE = 10.0
-
-Tell = Callable[[int, int], None]
-"""Is told how much is done, of how much."""
 
 
 @contextmanager
