@@ -162,7 +162,7 @@ def choose_vocabulary(n_pairs: int) -> int:
 
 
 LEARNT_FROM = 500_000
-"""The most pairs that a vocabulary is learnt from, spread evenly over a larger corpus, which need not fit into memory."""
+"""The most pairs that a vocabulary is learnt from, spread evenly over a larger corpus, so that memory suffices."""
 
 
 def train_tokenizers(pairs: Sequence[tuple[str, str]], config: TokenizerConfig) -> tuple[Tokenizer, Tokenizer, str]:
