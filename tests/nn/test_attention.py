@@ -53,7 +53,7 @@ def keep_masks():
 
 
 @pytest.mark.parametrize("mask", keep_masks())
-@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 1e-5)])
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 1e-5), (torch.bfloat16, 0.1)])
 def test_fast_equals_attend_in_outputs_and_gradients(mask, dtype, tolerance):
     keep = keep_masks()[mask]
     results = []

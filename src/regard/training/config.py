@@ -22,6 +22,9 @@ class TrainingConfig(BaseModel):
     remembers (FSDP2), where otherwise each keeps all of them (DDP). For validation and checkpoints each holds one whole
     copy of the weights beside it.
 
+    compiled: the model's forward and backward pass go through torch.compile, which takes minutes at the beginning, needs a
+    C++ compiler or a GPU with Triton, and draws other random numbers for dropout.
+
     precision: of the matrix products ("bfloat16" through autocast); weights and their sums are float32. "auto" is what
     is faster on the machine where the run begins, and stays so.
     """
@@ -48,6 +51,7 @@ class TrainingConfig(BaseModel):
     keep_checkpoints: int = Field(2, ge=1)
     average_checkpoints: int = Field(1, ge=1)
     sharded: bool = False
+    compiled: bool = False
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     seed: int = 1
 

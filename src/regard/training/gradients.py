@@ -25,6 +25,8 @@ class Gradients:
         """With sharded weights and several processes, the model's parameters are replaced by their shares."""
         self.model, self.device, self.processes = model, device, processes
         self.objective: Any = Objective(model, config.label_smoothing, config.z_loss)
+        if config.compiled:
+            model.compile(dynamic=True)
         self.sharded = config.sharded and processes.size > 1
         if self.sharded:
             self.objective = shard(self.objective, device.type, processes.size)
