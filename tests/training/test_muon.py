@@ -15,6 +15,15 @@ def test_singular_values_come_near_one_and_singular_vectors_stay(shape):
     assert 0.7 < float(inside.diagonal().min()) <= float(inside.diagonal().max()) < 1.2
 
 
+@pytest.mark.parametrize("shape", [(8, 8), (4, 12), (12, 4)])
+def test_products_in_bfloat16_do_nearly_the_same(shape):
+    torch.manual_seed(0)
+    matrix = torch.randn(1, *shape)
+    found = orthogonalise(matrix, torch.bfloat16)
+    assert found.dtype == torch.float32 and not torch.equal(found, orthogonalise(matrix))
+    torch.testing.assert_close(found, orthogonalise(matrix), rtol=0, atol=0.06)
+
+
 def test_a_stack_of_matrices_is_orthogonalised_one_by_one():
     torch.manual_seed(0)
     matrices = torch.randn(3, 5, 7, dtype=torch.float64)

@@ -19,28 +19,37 @@ POLAR_EXPRESS = (
 )
 
 
-def orthogonalise(matrices: Float[Tensor, "N R C"]) -> Float[Tensor, "N R C"]:
+def orthogonalise(matrices: Float[Tensor, "N R C"], dtype: torch.dtype | None = None) -> Float[Tensor, "N R C"]:
     """Return each matrix with all its singular values brought near one.
 
-    Amsel et al. 2025, "The Polar Express", algorithm 1, in the precision of the input.
+    Amsel et al. 2025, "The Polar Express", algorithm 1, with products in `dtype` or else in the precision of the input.
     """
     tall = matrices.shape[-2] > matrices.shape[-1]
     x = matrices.mT if tall else matrices
-    x = x / (x.norm(dim=(-2, -1), keepdim=True) * 1.02 + 1e-7)
+    x = (x / (x.norm(dim=(-2, -1), keepdim=True) * 1.02 + 1e-7)).to(dtype or x.dtype)
     for a, b, c in POLAR_EXPRESS:
         gram = x @ x.mT
         x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
-    return x.mT if tall else x
+    return (x.mT if tall else x).to(matrices.dtype)
 
 
 class Muon(torch.optim.Optimizer):
     """Nesterov momentum whose update is orthogonalised. Jordan et al. 2024.
 
     Parameters of one shape are updated in one batch of products. A parameter of three axes is a stack of matrices.
+    dtype: of the products; the parameters' own where none is given.
     """
 
-    def __init__(self, parameters: Iterable[Tensor], lr: float, momentum: float = 0.95, decay: float = 0.0) -> None:
+    def __init__(
+        self,
+        parameters: Iterable[Tensor],
+        lr: float,
+        momentum: float = 0.95,
+        decay: float = 0.0,
+        dtype: torch.dtype | None = None,
+    ) -> None:
         super().__init__(parameters, {"lr": lr, "momentum": momentum, "decay": decay})
+        self.dtype = dtype
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
@@ -66,7 +75,7 @@ class Muon(torch.optim.Optimizer):
         rows, columns = parameters[0].shape[-2:]
         stacked = torch.cat([whole(x).view(-1, rows, columns) for x in looks_ahead])
         rate = group["lr"] * max(1.0, rows / columns) ** 0.5
-        updates = orthogonalise(stacked).split([x.numel() // (rows * columns) for x in looks_ahead])
+        updates = orthogonalise(stacked, self.dtype).split([x.numel() // (rows * columns) for x in looks_ahead])
         for parameter, update in zip(parameters, updates, strict=True):
             update = spread_as(update.view(parameter.shape), parameter)
             parameter.mul_(1 - group["lr"] * group["decay"]).sub_(update, alpha=rate)

@@ -24,7 +24,8 @@ class Optimiser:
         self.parts: list[torch.optim.Optimizer] = []
         decay = config.weight_decay
         if config.optimiser == "muon":
-            self.parts.append(Muon(matrices, config.muon_learning_rate, decay=decay))
+            dtype = torch.bfloat16 if config.precision == "bfloat16" else None
+            self.parts.append(Muon(matrices, config.muon_learning_rate, decay=decay, dtype=dtype))
             groups = [{"params": others, "weight_decay": 0.0}]
         else:
             groups = [{"params": matrices, "weight_decay": decay}, {"params": others, "weight_decay": 0.0}]
