@@ -45,6 +45,7 @@ def main() -> None:
     """Measure and print."""
     options = arguments()
     rivals = [RIVALS[name](options.python) for name in options.against or ["joeynmt"]]
+    ours = {"regard": [], "float32": ["training.precision=float32"]} if options.float32 else {"regard": []}
     say(f"One-minute load before the start: {os.getloadavg()[0]:.2f}. Anything else that runs spoils the figures.")
     with tempfile.TemporaryDirectory(prefix="regard-training-speed-") as name:
         work = Path(name)
@@ -62,19 +63,23 @@ def main() -> None:
             say(f"{rival.name} {rival.version}: {rival.n_parameters(log):,} parameters")
         rounds = []
         for i in range(1, options.rounds + 1):
-            runs = [regard_run(options, work / f"regard-{i}", seed=i, steps=options.regard_steps)]
-            check_tokenizer(warm, work / f"regard-{i}")
+            runs = []
+            for name, more in ours.items():
+                place = work / f"{name}-{i}"
+                runs.append(regard_run(options, place, seed=i, steps=options.regard_steps, more=more))
+                check_tokenizer(warm, place)
             places = {rival: work / f"{rival.name}-{i}" for rival in rivals}
             runs += [
                 rival.train(options, corpus, place, seed=i, steps=options.steps) for rival, place in places.items()
             ]
             rounds.append(runs)
             say(f"round {i}: " + ", ".join(f"{run.tokens_per_second:,.0f}" for run in runs) + " tokens/s")
-    print(table(["regard", *(rival.name for rival in rivals)], rounds))
+    print(table([*ours, *(rival.name for rival in rivals)], rounds))
     rate = statistics.median(runs[0].tokens_per_second for runs in rounds) * corpus.operations
     print(
         f"regard computes {corpus.operations / 1e6:.2f} M operations a target token in matrix products, "
-        f"{rate / 1e9:.1f} GFLOP/s: {rate / corpus.gemm_rate:.0%} of this machine's {corpus.gemm_rate / 1e9:.1f}."
+        f"{rate / 1e9:.1f} GFLOP/s: {rate / corpus.gemm_rate:.0%} of the {corpus.gemm_rate / 1e9:.1f} that this machine "
+        "has in float32."
     )
 
 
@@ -89,6 +94,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=60, help="steps of another trainer's training [%(default)s]")
     against = {"choices": list(RIVALS), "help": "another trainer; may be given again [joeynmt]"}
     parser.add_argument("--against", action="append", **against)
+    parser.add_argument("--float32", action="store_true", help="train regard also in float32, as the others do")
     parser.add_argument("--batch-tokens", type=int, default=4096, help="cells of a batch [%(default)s]")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="further settings of regard")
     python = sys.executable if sys.version_info[:2] == (3, 11) else "python3.11"
@@ -113,7 +119,7 @@ def corpus_files(data: Path) -> list[Path]:
     return [data / f"{split}.{language}" for split in ("train", "val") for language in (SOURCE, TARGET)]
 
 
-def regard_run(options: argparse.Namespace, place: Path, seed: int, steps: int) -> Run:
+def regard_run(options: argparse.Namespace, place: Path, seed: int, steps: int, more: Sequence[str] = ()) -> Run:
     """Train regard's model and return what was measured. Validates once, at the end."""
     files = list(map(str, corpus_files(options.data)))
     settings = [
@@ -125,6 +131,7 @@ def regard_run(options: argparse.Namespace, place: Path, seed: int, steps: int) 
         "decoding.beam=1",
         *OURS[options.model],
         *options.set,
+        *more,
     ]
     command = [sys.executable, "-m", "regard", "train", *files[:2], "--model", options.model, "--preset", "tiny"]
     command += ["--device", "cpu", "--valid", files[2], "--valid", files[3], "--to", str(place), "--seed", str(seed)]

@@ -29,7 +29,8 @@ class PairsConfig(BaseModel):
 
     Languages are codes such as "de"; the target's chooses the tokenisation of the literature's BLEU. Pairs with more
     than max_tokens tokens on a side are left out. Without validation data, validation_pairs are held out. The ids of a
-    corpus of more than pairs_in_memory are kept in files of the run.
+    corpus of more than pairs_in_memory are kept in files of the run. bpe_dropout: share of the merges of BPE that are
+    left out at random in training (Provilkov et al. 2020).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -39,6 +40,7 @@ class PairsConfig(BaseModel):
     max_tokens: int = Field(256, ge=1)
     validation_pairs: int = Field(1000, ge=1)
     pairs_in_memory: int = Field(2_000_000, ge=0)
+    bpe_dropout: float = Field(0.0, ge=0, lt=1)
 
 
 class TextConfig(BaseModel):

@@ -212,6 +212,19 @@ def test_a_preset_of_another_family(train):
     assert_refused(done, "preset paper is for bahdanau, not for transformer")
 
 
+def test_compiling_a_model_with_a_loop_over_positions(train):
+    done = train(b"a\nb\n", b"c\nd\n", "--model", "rnn", "--set", "training.compiled=true")
+    assert_refused(done, "training.compiled", "rnn has a loop over positions")
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"), [("tokenizer.kind=characters", "has no merges"), ("data.pairs_in_memory=1", "in memory")]
+)
+def test_bpe_dropout_where_there_is_none(train, setting, message):
+    done = train(b"a\nb\n" * 9, b"c\nd\n" * 9, "--set", "data.bpe_dropout=0.1", "--set", setting)
+    assert_refused(done, "data.bpe_dropout is 0.1", message)
+
+
 def test_separate_vocabularies_where_one_is_shared(train):
     done = train(b"a\nb\n", b"a\nb\n", "--model", "gpt", "--set", "tokenizer.joint=false")
     assert_refused(done, "tokenizer.joint is false", "gpt", "Set tokenizer.joint=true")

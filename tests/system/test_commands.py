@@ -189,3 +189,10 @@ def test_a_corpus_that_stays_on_the_disk_trains_the_same_model(regard, corpus, t
     assert "tokenising: 23 of 23 pairs" in done.stderr
     last = [tmp_path / run / "last" / "model.safetensors" for run in ("memory", "disk")]
     assert last[0].read_bytes() == last[1].read_bytes()
+
+
+def test_bpe_dropout_trains_and_a_run_without_it_is_refused(regard, corpus, tmp_path):
+    command = ["train", *corpus, "--to", tmp_path / "run", "--model", "rnn", *TINY]
+    done = regard(*command, "--set", "data.bpe_dropout=0.1")
+    assert done.returncode == 0 and "BPE dropout 0.1" in done.stderr, done.stderr
+    assert regard(*command).returncode == 2

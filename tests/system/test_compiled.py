@@ -20,7 +20,7 @@ main()
 
 SETTINGS = [
     *("--set", "model.n_heads=2", "--set", "model.feed_forward=16", *TINY, "--set", "training.steps=3"),
-    *("--set", "model.dropout_rate=0", "--set", "training.precision=float32"),
+    *("--set", "model.dropout_rate=0"),
 ]
 
 

@@ -135,7 +135,13 @@ def resolve(request: Request, corpus: Corpus) -> tuple[Recipe, str]:
     if family not in (families := PRESETS[corpus.job][preset]):
         raise ConfigError(f"preset {preset} is for {' and '.join(families)}, not for {family}. Choose another preset.")
     sections = {name: value for name, value in file.items() if isinstance(value, dict)}
-    return make_recipe(corpus.job, family, preset, [families[family], sections, overrides]), reason
+    recipe = make_recipe(corpus.job, family, preset, [families[family], sections, overrides])
+    if recipe.training.compiled and not MODELS[family][1].in_one_graph:
+        raise ConfigError(
+            f"training.compiled is true, and {family} has a loop over positions, which would be compiled anew for "
+            "every length. Leave the setting out."
+        )
+    return recipe, reason
 
 
 def train_job(run: RunFolder, recipe: Recipe, job: Job, runtime: Runtime, fresh: bool) -> Progress:
@@ -147,7 +153,7 @@ def train_job(run: RunFolder, recipe: Recipe, job: Job, runtime: Runtime, fresh:
         card = {**job.card(recipe), "arithmetic": {"threads": runtime.n_threads, "processes": processes.size}}
         found = find_checkpoint(run, recipe, card, fresh) if processes.is_first else None
         checkpoint = processes.from_first(lambda: found[0] if found else None)
-        training = processes.from_first(lambda: with_precision(recipe.training, found, runtime))
+        training = processes.from_first(lambda: with_precision(recipe, found, runtime))
         card["arithmetic"]["precision"] = training.precision
         if checkpoint is None:
             bundle = new_bundle(recipe, job, card, processes)
@@ -166,17 +172,21 @@ def train_job(run: RunFolder, recipe: Recipe, job: Job, runtime: Runtime, fresh:
             return trainer.train(checkpoint)
 
 
-def with_precision(config: TrainingConfig, found: tuple[Path, Bundle] | None, runtime: Runtime) -> TrainingConfig:
-    """Return the settings with "auto" made out: as the run began, or else as is faster here.
+def with_precision(recipe: Recipe, found: tuple[Path, Bundle] | None, runtime: Runtime) -> TrainingConfig:
+    """Return the settings of the training with "auto" made out: as the run began, or else as is faster here.
 
     Raises ConfigError if bfloat16 is asked for where there is none.
     """
+    config = recipe.training
+    model: Any = recipe.model
     if config.precision == "bfloat16" and not has_bfloat16(runtime.device):
         raise ConfigError(f"training.precision is bfloat16, and this {runtime.device.type} has none. Use float32.")
     if config.precision != "auto":
         return config
     before = found[1].card.get("arithmetic", {}).get("precision") if found else None
-    precision, reason = (before, f"{before}, as the run began") if before else choose_precision(runtime.device)
+    precision, reason = (
+        (before, f"{before}, as the run began") if before else choose_precision(runtime.device, model.width)
+    )
     say(f"numbers: {reason}")
     return config.model_copy(update={"precision": precision})
 

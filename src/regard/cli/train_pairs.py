@@ -12,6 +12,7 @@ from regard.bundle import Bundle
 from regard.cli import say
 from regard.cli.counting import counting
 from regard.decoding.search import DecodingConfig
+from regard.errors import ConfigError
 from regard.evaluation.translation import score_translations
 from regard.pipeline import Translator
 from regard.recipe import PairsConfig, Recipe
@@ -19,6 +20,7 @@ from regard.runtime import Runtime
 from regard.text.batching import BatchStream
 from regard.text.corpus import EncodedPairs, SentencePairs, encode_pairs, fingerprint, hold_out
 from regard.text.readers import read_pairs
+from regard.text.segmentations import segment_pairs
 from regard.text.shards import sharded_pairs
 from regard.text.tokenizer import Tokenizer, train_tokenizers
 from regard.training.loop import Validate, mean_nll
@@ -82,17 +84,31 @@ class PairsJob:
         return train_tokenizers(self.train, recipe.tokenizer)
 
     def stream(self, bundle: Bundle, recipe: Recipe, run: RunFolder) -> tuple[BatchStream, str]:
-        encoded = self.encoded(bundle, config_of(recipe), run)
+        config = config_of(recipe)
+        encoded = self.encoded(bundle, config, run, recipe.training.seed)
+        dropout = f", BPE dropout {config.bpe_dropout:g}" if config.bpe_dropout else ""
         stream = encoded.stream(recipe.training.batch_tokens, recipe.training.seed)
         return stream, (
             f"{stream.survey.n_batches:,} batches an epoch, {stream.survey.padding:.1%} padding, "
-            f"{encoded.n_dropped:,} pairs over {encoded.max_tokens} tokens left out"
+            f"{encoded.n_dropped:,} pairs over {encoded.max_tokens} tokens left out{dropout}"
         )
 
-    def encoded(self, bundle: Bundle, config: PairsConfig, run: RunFolder) -> EncodedPairs:
-        """Return the pairs to train on as ids, in memory or, if they are too many, in files of the run."""
+    def encoded(self, bundle: Bundle, config: PairsConfig, run: RunFolder, seed: int) -> EncodedPairs:
+        """Return the pairs to train on as ids, in memory or, if they are too many, in files of the run.
+
+        Raises ConfigError if BPE dropout is asked for where there is none.
+        """
         tokenizers = bundle.source_tokenizer, bundle.target_tokenizer
-        if len(self.train) <= config.pairs_in_memory:
+        fit = len(self.train) <= config.pairs_in_memory
+        if config.bpe_dropout and not fit:
+            raise ConfigError(
+                f"data.bpe_dropout is {config.bpe_dropout:g}, which needs all pairs in memory; there are "
+                f"{len(self.train):,}, more than data.pairs_in_memory ({config.pairs_in_memory:,}). Raise that, or "
+                "leave BPE dropout out: so many pairs need it less."
+            )
+        if config.bpe_dropout:
+            return segment_pairs(self.train, *tokenizers, config.max_tokens, config.bpe_dropout, seed)
+        if fit:
             return encode_pairs(self.train, *tokenizers, config.max_tokens)
         say(f"tokens: more than {config.pairs_in_memory:,} pairs, so they are kept in {run.tokens}")
         with counting("tokenising", "pairs") as tell:

@@ -14,4 +14,5 @@ MODELS: dict[str, tuple[type[Any], type[Any]]] = {
     "gpt": (GPTConfig, GPT),
 }
 """Name -> (its settings, its class). A class is built from its settings and the two vocabulary sizes, and says
-in `jobs` what it can be trained for: "pairs" of sentences, running "text"."""
+in `jobs` what it can be trained for: "pairs" of sentences, running "text"; and in `in_one_graph` whether torch.compile
+can take its forward pass whole, since no loop runs over positions."""

@@ -67,6 +67,7 @@ class Bahdanau(nn.Module):
     """
 
     jobs: ClassVar[frozenset[str]] = frozenset({"pairs"})
+    in_one_graph: ClassVar[bool] = False
 
     def __init__(self, config: BahdanauConfig, source_vocabulary: int, target_vocabulary: int) -> None:
         super().__init__()

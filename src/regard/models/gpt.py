@@ -96,6 +96,7 @@ class GPT(nn.Module):
     """
 
     jobs: ClassVar[frozenset[str]] = frozenset({"pairs", "text"})
+    in_one_graph: ClassVar[bool] = True
 
     def __init__(self, config: GPTConfig, source_vocabulary: int, target_vocabulary: int) -> None:
         super().__init__()

@@ -56,6 +56,7 @@ class RNN(nn.Module):
     """
 
     jobs: ClassVar[frozenset[str]] = frozenset({"pairs"})
+    in_one_graph: ClassVar[bool] = False
 
     def __init__(self, config: RNNConfig, source_vocabulary: int, target_vocabulary: int) -> None:
         super().__init__()

@@ -66,6 +66,7 @@ class Transformer(nn.Module):
     """
 
     jobs: ClassVar[frozenset[str]] = frozenset({"pairs"})
+    in_one_graph: ClassVar[bool] = True
 
     def __init__(self, config: TransformerConfig, source_vocabulary: int, target_vocabulary: int) -> None:
         super().__init__()

@@ -54,7 +54,11 @@ class EncodedPairs:
                 f"All {self.n_dropped:,} pairs have more than {self.max_tokens} tokens on a side, so none is left. "
                 "Raise data.max_tokens, or put one sentence on a line."
             )
-        return BatchStream(lambda _epoch: self, batch_tokens=batch_tokens, seed=seed)
+        return BatchStream(self.in_epoch, batch_tokens=batch_tokens, seed=seed)
+
+    def in_epoch(self, epoch: int) -> "EncodedPairs":  # noqa: ARG002
+        """Return the pairs as they are in an epoch: always the same."""
+        return self
 
 
 def encode_pairs(pairs: SentencePairs, source: Tokenizer, target: Tokenizer, max_tokens: int) -> EncodedPairs:

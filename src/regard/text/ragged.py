@@ -49,14 +49,15 @@ class Ragged:
         return len(self.ends)
 
     def lengths(self, rows: Indices) -> Indices:
-        return np.asarray(self.ends[rows] - self._starts(rows))
+        return np.asarray(self.ends[rows] - self.starts(rows))
 
     def take(self, rows: Indices) -> list[list[int]]:
         tokens = self.tokens
-        bounds = zip(self._starts(rows).tolist(), self.ends[rows].tolist(), strict=True)
+        bounds = zip(self.starts(rows).tolist(), self.ends[rows].tolist(), strict=True)
         return [tokens[start:end].tolist() for start, end in bounds]
 
-    def _starts(self, rows: Indices) -> Indices:
+    def starts(self, rows: Indices) -> Indices:
+        """Return where each of the given rows begins in the tokens."""
         return np.where(rows > 0, self.ends[rows - 1], 0)
 
 

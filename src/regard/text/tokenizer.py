@@ -4,6 +4,7 @@ A tokenizer is either for sentences, or for running text, whose line ends and sp
 """
 
 import hashlib
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, Self
@@ -82,6 +83,25 @@ class Tokenizer:
     def encode_many(self, texts: Sequence[str]) -> list[list[int]]:
         """Return the ids of each text, on all threads."""
         return [encoding.ids for encoding in self._inner.encode_batch_fast([self.normalise(text) for text in texts])]
+
+    @property
+    def merges(self) -> list[tuple[str, str]]:
+        """The pairs of pieces that BPE joins, the most urgent first; none with other kinds."""
+        model = json.loads(self._inner.to_str())["model"]
+        return [(left, right) for left, right in model.get("merges", [])]
+
+    def words(self, text: str) -> list[str]:
+        """Return the words of the normalised text, with the space before them. No piece goes beyond one."""
+        text = self._inner.normalizer.normalize_str(self.normalise(text))
+        return [word for word, _ in self._inner.pre_tokenizer.pre_tokenize_str(text)]
+
+    def ids_of(self, pieces: Sequence[str]) -> list[int]:
+        """Return the id of each piece; of a character that is none, those of its bytes."""
+        ids = []
+        for piece in pieces:
+            found = self._inner.token_to_id(piece)
+            ids += [self._inner.token_to_id(f"<0x{byte:02X}>") for byte in piece.encode()] if found is None else [found]
+        return ids
 
     def encode_with_offsets(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
         """Return the ids, and for each the characters [start, end) of the normalised text that it stands for.

@@ -22,8 +22,8 @@ class TrainingConfig(BaseModel):
     remembers (FSDP2), where otherwise each keeps all of them (DDP). For validation and checkpoints each holds one whole
     copy of the weights beside it.
 
-    compiled: the model's forward and backward pass go through torch.compile, which takes minutes at the beginning, needs a
-    C++ compiler or a GPU with Triton, and draws other random numbers for dropout.
+    compiled: the model's forward and backward pass go through torch.compile, which takes minutes at the beginning,
+    needs Triton for a GPU or a C++ compiler for a CPU, and draws other random numbers for dropout. Not for RNNs.
 
     precision: of the matrix products ("bfloat16" through autocast); weights and their sums are float32. "auto" is what
     is faster on the machine where the run begins, and stays so.
