@@ -78,8 +78,8 @@ def main() -> None:
     rate = statistics.median(runs[0].tokens_per_second for runs in rounds) * corpus.operations
     print(
         f"regard computes {corpus.operations / 1e6:.2f} M operations a target token in matrix products, "
-        f"{rate / 1e9:.1f} GFLOP/s: {rate / corpus.gemm_rate:.0%} of the {corpus.gemm_rate / 1e9:.1f} that this machine "
-        "has in float32."
+        f"{rate / 1e9:.1f} GFLOP/s: {rate / corpus.gemm_rate:.0%} of the {corpus.gemm_rate / 1e9:.1f} that this "
+        "machine has in float32."
     )
 
 

@@ -7,7 +7,7 @@ place in the corpus choose one. So the ids of an epoch are a pure function of se
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, pairwise
 from random import Random
 
 import numpy as np
@@ -44,7 +44,7 @@ class Cutter:
 
     def _next_merge(self, symbols: Sequence[str]) -> int | None:
         """Return where the first of the merges that are possible and not left out this time is, if there is one."""
-        ranked = ((self.ranks.get(pair), i) for i, pair in enumerate(zip(symbols, symbols[1:], strict=False)))
+        ranked = ((self.ranks.get(pair), i) for i, pair in enumerate(pairwise(symbols)))
         kept = ((rank, i) for rank, i in ranked if rank is not None and self.random.random() >= self.rate)
         return min(kept, default=(0, None))[1]
 
@@ -98,7 +98,7 @@ class Segmented:
     def take(self, rows: Indices) -> list[list[int]]:
         variants, bounds = self._variants(rows)
         cut = self.pieces.take(variants)
-        return [list(chain.from_iterable(cut[a:b])) for a, b in zip(bounds.tolist(), bounds[1:].tolist(), strict=False)]
+        return [list(chain.from_iterable(cut[a:b])) for a, b in pairwise(bounds.tolist())]
 
     def _variants(self, rows: Indices) -> tuple[Indices, Indices]:
         """Return the segmentation of every word of the rows, and the bounds of the rows among them."""

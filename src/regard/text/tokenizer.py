@@ -97,7 +97,7 @@ class Tokenizer:
 
     def ids_of(self, pieces: Sequence[str]) -> list[int]:
         """Return the id of each piece; of a character that is none, those of its bytes."""
-        ids = []
+        ids: list[int] = []
         for piece in pieces:
             found = self._inner.token_to_id(piece)
             ids += [self._inner.token_to_id(f"<0x{byte:02X}>") for byte in piece.encode()] if found is None else [found]
