@@ -16,6 +16,7 @@ from regard.nn.additive import AdditiveAttention
 from regard.nn.dropout import Dropout
 from regard.nn.embedding import Embeddings
 from regard.nn.multiplicative import MultiplicativeAttention
+from regard.nn.precision import for_products
 from regard.nn.recurrent import BidirectionalGRU, GatedUnit
 from regard.nn.state import State, fold_beams
 from regard.nn.trace import Trace
@@ -126,7 +127,7 @@ class Bahdanau(nn.Module):
         """Return the encoder's states, the attention's keys made of them, and the decoder's first state."""
         embedded = self.dropout(self.embeddings.source(batch.source))
         memory, first_backward = self.encoder(embedded, batch.source_keep)
-        memory = self.dropout(memory)
+        memory = for_products(self.dropout(memory))
         return memory, self.attention.key(memory), torch.tanh(self.initial(first_backward))
 
     def advance(

@@ -7,6 +7,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.autograd.function import FunctionCtx
 
+from regard.nn.precision import product_dtype
+
 CHUNK_ROWS = 256
 """Rows whose logits stand in memory at once; 64 to 512 were equally fast where it was measured."""
 
@@ -97,8 +99,7 @@ def output_loss(
     rows of logits instead of N. z_loss: that times the squared logarithm of the softmax's sum is added, which keeps the
     logits from drifting (Chowdhery et al. 2022, section 5). Under autocast the products are in its type.
     """
-    kind = hidden.device.type
-    dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else hidden.dtype
-    with torch.autocast(kind, enabled=False):
+    dtype = product_dtype(hidden)
+    with torch.autocast(hidden.device.type, enabled=False):
         smoothed, nll = _ChunkedCrossEntropy.apply(hidden.contiguous(), weight, gold, smoothing, z_loss, dtype)
     return Loss(smoothed, nll, len(gold))
