@@ -11,9 +11,6 @@ import torch
 
 from regard.errors import ConfigError
 
-WORTH_IT = 1.1
-"""How many times as fast a layer must be in bfloat16 on a CPU to be worth its fewer digits."""
-
 KEPT_SHAPES = 16
 """For how many shapes of a product oneDNN keeps what it has prepared."""
 
@@ -67,7 +64,7 @@ def choose_precision(device: torch.device, width: int) -> tuple[Precision, str]:
         return "bfloat16", "bfloat16 for products and float32 for sums and weights, since this GPU has both"
     faster = layers_a_second(width, torch.bfloat16) / layers_a_second(width, torch.float32)
     measured = f"a layer of this width was measured to be {faster:.2g} times as fast in bfloat16 here"
-    if faster >= WORTH_IT:
+    if faster > 1:
         return "bfloat16", f"bfloat16 for products and float32 for sums and weights: {measured}"
     return "float32", f"float32: {measured}"
 
