@@ -97,12 +97,12 @@ class Tokenizer:
 
     def ids_of(self, pieces: Sequence[str]) -> list[int]:
         """Return the id of each piece; of a character that is none, those of its bytes."""
-        known = (
-            [piece] if self._inner.token_to_id(piece) is not None else [f"<0x{byte:02X}>" for byte in piece.encode()]
-            for piece in pieces
-        )
-        ids = [i for names in known for name in names if (i := self._inner.token_to_id(name)) is not None]
-        assert len(ids) >= len(pieces), "a byte is outside the vocabulary"
+        names: list[str] = []
+        for piece in pieces:
+            is_known = self._inner.token_to_id(piece) is not None
+            names += [piece] if is_known else [f"<0x{byte:02X}>" for byte in piece.encode()]
+        ids = [i for name in names if (i := self._inner.token_to_id(name)) is not None]
+        assert len(ids) == len(names), "a byte is outside the vocabulary"
         return ids
 
     def encode_with_offsets(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
