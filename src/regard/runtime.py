@@ -11,8 +11,12 @@ import torch
 
 from regard.errors import ConfigError
 
-KEPT_SHAPES = 16
-"""For how many shapes of a product oneDNN keeps what it has prepared."""
+KEPT_SHAPES = {"ONEDNN_PRIMITIVE_CACHE_CAPACITY": 144, "LRU_CACHE_CAPACITY": 16}
+"""For how many shapes of a product oneDNN, and PyTorch for it, keep what they have prepared.
+
+An update takes up to 128 different products. Those of the optimiser come again with every update, and preparing them
+costs as much as computing them; those of a batch hardly ever do.
+"""
 
 # glibc's mallopt parameters, from malloc.h.
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
@@ -112,10 +116,10 @@ def keep_freed_memory() -> None:
 
 
 def keep_few_shapes() -> None:
-    """Tell oneDNN, which computes in bfloat16 on a CPU, to keep little of what it prepares for each shape of a product.
+    """Tell oneDNN, which computes in bfloat16 on a CPU, to keep what it prepares for the products of one update.
 
-    Hardly two batches have the same shapes, and by default a training grows by 10 MB a step, to gigabytes; with this it
-    does not, and is no slower. What the user has set stays.
+    By default it keeps that of a thousand, and a training grows by 10 MB a step, to gigabytes; with this it does not,
+    and is no slower. What the user has set stays.
     """
-    for cache in ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"):
-        os.environ.setdefault(cache, str(KEPT_SHAPES))
+    for cache, capacity in KEPT_SHAPES.items():
+        os.environ.setdefault(cache, str(capacity))
