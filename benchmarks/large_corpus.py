@@ -1,10 +1,12 @@
 """Train on a corpus that is too large for memory: made here, tokenised, stopped, resumed, and weighed.
 
     python benchmarks/large_corpus.py FOLDER --pairs 10000000
+    python benchmarks/large_corpus.py FOLDER --pairs 10000000 --text
 
 The pairs are random words with a Zipf distribution; a translation is the words of another language backwards. The same
 200 steps are first trained on the corpus's beginning, which fits into memory: what the large one needs more is the cost
-of its size. On the large one the training is killed twice, while it tokenises and while it trains, and goes on.
+of its size. On the large one the training is killed twice, while it tokenises and while it trains, and goes on. With
+--text a language model is trained on the source side as running text.
 """
 
 import argparse
@@ -25,8 +27,9 @@ SMALL = 20_000
 CHUNK = 10_000
 SETTINGS = [
     *("--set", "training.steps=200", "--set", "training.checkpoint_steps=50", "--set", "tokenizer.vocabulary=16000"),
-    *("--preset", "tiny", "--set", "data.validation_pairs=200", "--set", "training.validation_steps=200"),
+    *("--preset", "tiny", "--set", "training.validation_steps=200"),
 ]
+HELD_OUT = ["--set", "data.validation_pairs=200"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,25 +45,33 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--pairs", type=int, default=10_000_000)
+    parser.add_argument("--text", action="store_true", help="train on running text")
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
     large = [options.folder / f"large.{side}" for side in ("source", "target")]
-    small = [path.with_stem("small") for path in large]
     if not all(path.exists() for path in large):
         write_corpus(large, options.pairs)
+    if options.text:
+        text = options.folder / "large.txt"
+        text.unlink(missing_ok=True)
+        text.hardlink_to(large[0])
+        large = [text]
+    small = [path.with_stem("small") for path in large]
     for whole, beginning in zip(large, small, strict=True):
         with whole.open("rb") as lines:
             beginning.write_bytes(b"".join(islice(lines, SMALL)))
     size = sum(path.stat().st_size for path in large)
-    print(f"{options.pairs:,} pairs, {size / 2**20:,.0f} MiB of text")
+    what = "lines of running text" if options.text else "pairs"
+    print(f"{options.pairs:,} {what}, {size / 2**20:,.0f} MiB")
 
-    run = options.folder / "run"
-    fitting = sit([*small, "--to", options.folder / "fitting"])
-    show(f"{SMALL:,} pairs, in memory", fitting)
-    tokenising = [f"tokenising: [1-9][0-9,]* of {options.pairs - 200:,} pairs"]
-    show("large: killed while it tokenises", sit([*large, "--to", run], kill_at=tokenising))
-    show("large: goes on, killed while it trains", sit([*large, "--to", run], kill_at=["^step 1[0-9]0 "]))
-    ended = sit([*large, "--to", run])
+    run = options.folder / f"run-{what.rsplit(maxsplit=1)[-1]}"
+    more = [] if options.text else HELD_OUT
+    fitting = sit([*small, "--to", run.with_name(f"fitting-{run.name}"), *more])
+    show(f"{SMALL:,} {what}, in memory", fitting)
+    tokenising = [r"tokenising: ([1-9][0-9,]*) of (?!\1 )"]
+    show("large: killed while it tokenises", sit([*large, "--to", run, *more], kill_at=tokenising))
+    show("large: goes on, killed while it trains", sit([*large, "--to", run, *more], kill_at=["^step 1[0-9]0 "]))
+    ended = sit([*large, "--to", run, *more])
     show("large: goes on to its end", ended)
     print(re.search("Going on from .*", ended.said)[0])  # type: ignore[index]
     shards = sum(path.stat().st_size for path in run.glob("tokens/*/*"))

@@ -13,7 +13,7 @@ import torch
 
 from regard.decoding.scoring import windows_nll
 from regard.pipeline import TextGenerator
-from regard.text.documents import read_text
+from regard.text.passages import Passages
 
 
 def main() -> None:
@@ -28,7 +28,7 @@ def main() -> None:
     device = torch.device("cpu")
     generator = TextGenerator.load(arguments.run, device)
     context = arguments.context or generator.model.config.context
-    ids = generator.tokenizer.encode("".join(read_text(arguments.text, "file")))
+    ids = generator.tokenizer.encode("".join(Passages.read(arguments.text, "file")))
     random = torch.Generator().manual_seed(arguments.seed)
     starts = torch.randint(len(ids) - context, (arguments.windows,), generator=random).tolist()
     losses = [

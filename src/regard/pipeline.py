@@ -19,9 +19,10 @@ from regard.decoding.search import DecodingConfig, search
 from regard.errors import ConfigError, DataError
 from regard.inspection.capture import capture
 from regard.inspection.explanation import END, Explanation, explain
-from regard.text.documents import encode_documents
+from regard.text.documents import encode_passages
 from regard.text.lines import LONGEST
 from regard.text.normalise import normalise
+from regard.text.passages import Passages
 from regard.text.tokenizer import Tokenizer
 from regard.text.windows import scoring_windows
 from regard.text.words import word_of_token, words
@@ -139,7 +140,8 @@ class TextGenerator:
         document has.
         """
         context = self.model.config.context
-        windows = list(scoring_windows(encode_documents(documents, self.tokenizer), context, context // 2))
+        ids = encode_passages(Passages.of(documents), self.tokenizer)
+        windows = list(scoring_windows(ids, context, context // 2))
         return windows_nll(self.model, windows, batch_tokens, self.device), sum(n for _, n in windows)
 
     def explain(self, text: str) -> Explanation:

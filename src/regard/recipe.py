@@ -47,13 +47,15 @@ class TextConfig(BaseModel):
     """What is done with running text before it is trained on.
 
     documents: what one is, the whole file (lines of "<|endoftext|>" divide it) or every line. No window of the training
-    crosses the end of one. Without validation data, the last validation_share of the text is held out.
+    crosses the end of one. Without validation data, the last validation_share of the text is held out, or ten million
+    characters if that is less. The ids of a text of more than characters_in_memory are kept in files of the run.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     documents: Literal["file", "line"] = "file"
     validation_share: float = Field(0.1, gt=0, lt=1)
+    characters_in_memory: int = Field(100_000_000, ge=0)
 
 
 class Recipe(BaseModel):

@@ -8,6 +8,7 @@ from regard.pipeline import TextGenerator
 from regard.presets import PRESETS
 from regard.recipe import make_recipe
 from regard.runtime import Runtime
+from regard.text.passages import Passages
 from regard.text.tokenizer import Tokenizer
 
 CPU = torch.device("cpu")
@@ -43,7 +44,7 @@ def test_a_sample_begins_with_what_fits_half_the_context():
 @torch.no_grad()
 def test_the_loss_on_validation_is_that_of_windows_side_by_side():
     text = "the cat sat on the mat. " * 8
-    job, made = TextJob([text], [text]), bundle(text)
+    job, made = TextJob(*[Passages.of([text])] * 2), bundle(text)
     recipe = make_recipe("text", "gpt", "tiny", [PRESETS["text"]["tiny"]["gpt"]])
     figures = job.validation(made, recipe, Runtime(CPU, 1))(made.model)
     ids = [1, *made.target_tokenizer.encode(text), 2]

@@ -191,6 +191,16 @@ def test_a_corpus_that_stays_on_the_disk_trains_the_same_model(regard, corpus, t
     assert last[0].read_bytes() == last[1].read_bytes()
 
 
+def test_running_text_that_stays_on_the_disk_trains_the_same_model(regard, book, tmp_path):
+    for run, more in (("memory", []), ("disk", ["--set", "data.characters_in_memory=0"])):
+        done = regard("train", book, "--to", tmp_path / run, *TINY_TEXT, *more)
+        assert done.returncode == 0, done.stderr
+    assert "tokens: more than 0 characters, so they are kept in" in done.stderr
+    assert len(list(tmp_path.glob("disk/tokens/shard-*"))) == 1
+    last = [tmp_path / run / "last" / "model.safetensors" for run in ("memory", "disk")]
+    assert last[0].read_bytes() == last[1].read_bytes()
+
+
 def test_bpe_dropout_trains_and_a_run_without_it_is_refused(regard, corpus, tmp_path):
     command = ["train", *corpus, "--to", tmp_path / "run", "--model", "rnn", *TINY]
     done = regard(*command, "--set", "data.bpe_dropout=0.1")

@@ -4,84 +4,68 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from regard.errors import DataError
-from regard.text.documents import encode_documents, fingerprint_text, read_text, split_by_order
+from regard.text import documents as module
+from regard.text.documents import encode_passages, fingerprint_text, split_by_order
+from regard.text.passages import Passages
 from regard.text.tokenizer import Tokenizer
 
-
-def written(tmp_path, content: bytes):
-    (tmp_path / "x.txt").write_bytes(content)
-    return tmp_path / "x.txt"
+TEXT = st.text(st.sampled_from("ab <ä\n\r\u3000"), min_size=1).filter(str.strip)
 
 
-def test_a_file_is_one_document_with_all_its_lines(tmp_path):
-    assert read_text(written(tmp_path, b"a\r\n\n  b\n"), "file") == ["a\n\n  b\n"]
-
-
-def test_the_usual_mark_ends_a_document(tmp_path):
-    content = b"<|endoftext|>\none\n<|endoftext|>\ntwo <|endoftext|> still\n\n<|endoftext|>\n<|endoftext|>\n"
-    assert read_text(written(tmp_path, content), "file") == ["one\n", "two <|endoftext|> still\n\n"]
-
-
-def test_a_line_can_be_a_document(tmp_path):
-    assert read_text(written(tmp_path, b"emma\n\n  \nolivia"), "line") == ["emma", "olivia"]
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (b"", "is empty"),
-        (b"\n \n", "only blank lines"),
-        (b"a\xff", "is not UTF-8"),
-        (b"a\0", "NUL"),
-        (b"\xff\xfea", "UTF-16"),
-    ],
-)
-def test_what_is_no_text_is_refused(tmp_path, content, message):
-    with pytest.raises(DataError, match=message):
-        read_text(written(tmp_path, content), "file")
-
-
-def test_a_missing_file_is_refused(tmp_path):
-    with pytest.raises(DataError, match=r"none\.txt does not exist; expected a text file"):
-        read_text(tmp_path / "none.txt", "file")
-
-
-def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path):
-    assert read_text(written(tmp_path, b"\xef\xbb\xbfa\rb"), "file") == ["a\nb"]
-
-
-@given(documents=st.lists(st.text(min_size=1), min_size=1), share=st.floats(0.01, 0.99))
+@given(documents=st.lists(TEXT, min_size=1), share=st.floats(0.01, 0.99))
 def test_the_split_keeps_order_and_every_character(documents, share):
-    n = sum(map(len, documents))
+    text = Passages.of(documents)
+    n = text.n_characters
     border = int(n * (1 - share))
     if not 0 < border < n:
         with pytest.raises(DataError, match="leaves one side empty"):
-            split_by_order(documents, share)
+            split_by_order(text, share)
         return
-    before, after = split_by_order(documents, share)
-    assert "".join(before) + "".join(after) == "".join(documents)
-    assert sum(map(len, before)) == border and all(before + after)
+    before, after = split_by_order(text, share)
+    assert "".join(before) + "".join(after) == "".join(text)
+    assert before.n_characters == border == len("".join(before))
+    assert all([*before, *after]) and before.closes[-1] and after.begins[0]
 
 
 def test_tiny_shakespeare_is_split_as_everybody_does():
-    before, after = split_by_order(["x" * 1_115_394], 0.1)
-    assert (len(before[0]), len(after[0])) == (1_003_854, 111_540)
+    before, after = split_by_order(Passages.of(["x" * 1_115_394]), 0.1)
+    assert (before.n_characters, after.n_characters) == (1_003_854, 111_540)
+
+
+def test_no_more_is_held_out_than_is_of_use(monkeypatch):
+    monkeypatch.setattr(module, "MOST_HELD_OUT", 30)
+    before, after = split_by_order(Passages.of(["x" * 1000]), 0.1)
+    assert (before.n_characters, after.n_characters) == (970, 30)
 
 
 def test_a_document_stands_between_marks():
     tokenizer = Tokenizer.train_running(["abab"], "characters", 1000)
-    (ids,) = encode_documents(["ab"], tokenizer)
-    assert ids.dtype == np.int32 and ids.tolist() == [1, *tokenizer.encode("ab"), 2]
+    ids = encode_passages(Passages.of(["ab", "b"]), tokenizer)
+    assert ids.tokens.dtype == np.uint16 and ids.ends.tolist() == [4, 7]
+    assert ids.read(0, 7) == [1, *tokenizer.encode("ab"), 2, 1, *tokenizer.encode("b"), 2]
 
 
-def test_documents_longer_than_a_part_are_encoded_as_one():
+@pytest.mark.parametrize("group", [1, 400_000, 2_000_000])
+def test_documents_longer_than_a_passage_are_encoded_as_one(monkeypatch, group):
+    monkeypatch.setattr(module, "GROUP", group)
     tokenizer = Tokenizer.train_running(["abab"], "characters", 1000)
-    long = "ab\n" * 100_000
-    encoded = encode_documents(["a", long, *["b"] * 100], tokenizer)
-    assert [ids.tolist() for ids in encoded] == [[1, *tokenizer.encode(text), 2] for text in ["a", long, *["b"] * 100]]
-    assert all(ids.dtype == np.int32 for ids in encoded)
+    documents = ["a", "ab\n" * 200_000, *["b"] * 100]
+    text = Passages.of(documents)
+    assert len(text) == 104 and text.n_documents == 102
+    encoded = encode_passages(text, tokenizer)
+    found = np.split(encoded.tokens, encoded.ends[:-1])
+    assert [ids.tolist() for ids in found] == [[1, *tokenizer.encode(text), 2] for text in documents]
+
+
+def test_of_a_document_of_which_some_is_chosen_some_is_encoded():
+    tokenizer = Tokenizer.train_running(["abab"], "characters", 1000)
+    text = Passages.of(["ab\n" * 200_000, "b"])
+    parts = [encode_passages(text, tokenizer, range(i, i + 1)) for i in range(len(text))]
+    whole = encode_passages(text, tokenizer)
+    assert np.concatenate([part.tokens for part in parts]).tolist() == whole.tokens.tolist()
+    assert [len(part.ends) for part in parts] == [0, 0, 1, 1]
 
 
 def test_the_fingerprint_sees_where_a_document_ends():
-    assert fingerprint_text(["ab", "c"]) != fingerprint_text(["a", "bc"])
-    assert fingerprint_text(["ab"]) == fingerprint_text(["ab"])
+    assert fingerprint_text(Passages.of(["ab", "c"])) != fingerprint_text(Passages.of(["a", "bc"]))
+    assert fingerprint_text(Passages.of(["ab"])) == fingerprint_text(Passages.of(["ab"])) == "d1ab1a7fbf5a9552"

@@ -6,6 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from regard.errors import BundleError, ConfigError, DataError
+from regard.text import passages
+from regard.text.passages import Passages
 from regard.text.pieces import SPECIALS
 from regard.text.running import (
     ALL_BYTES,
@@ -13,7 +15,6 @@ from regard.text.running import (
     CHARACTERS_BASE,
     learn_running,
     normalise_running,
-    parts_of,
 )
 from regard.text.tokenizer import Tokenizer, TokenizerConfig, choose_running_vocabulary, train_running_tokenizer
 
@@ -156,15 +157,12 @@ def test_encoding_many_equals_encoding_one_by_one(tokenizer):
 
 @each_kind
 @given(text=st.lists(st.sampled_from([*TRAPS, "ab", " ", ".", "1", "'s", "\x1c", "\x85", "\u2028"])).map("".join))
-def test_a_text_is_encoded_in_parts_as_it_is_as_a_whole(tokenizer, text):
-    parts = list(parts_of(text, 1))
-    assert "".join(parts) == text
-    assert [i for part in parts for i in tokenizer.encode(part)] == tokenizer.encode(text)
-
-
-def test_a_part_ends_at_the_first_line_end_behind_its_length():
-    assert list(parts_of("ab\ncd\n\nef\n", 3)) == ["ab\ncd", "\n\nef", "\n"]
-    assert list(parts_of("ab\ncd \ne", 3)) == ["ab\ncd \ne"]
+def test_a_text_is_encoded_in_passages_as_it_is_as_a_whole(tokenizer, text):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(passages, "LENGTH", 1)
+        parts = list(Passages.of([f"{text}."]))
+    assert "".join(parts) == normalise_running(f"{text}.")
+    assert [i for part in parts for i in tokenizer.encode(part)] == tokenizer.encode(f"{text}.")
 
 
 def test_a_damaged_vocabulary_of_characters_is_refused(tmp_path):

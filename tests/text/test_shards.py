@@ -6,10 +6,13 @@ import pytest
 
 from regard.batch import Place
 from regard.errors import DataError
-from regard.text import shards
+from regard.text import passages, shards
 from regard.text.corpus import EncodedPairs, encode_pairs
-from regard.text.shards import sharded_pairs
+from regard.text.documents import encode_passages
+from regard.text.passages import Passages
+from regard.text.shards import sharded_pairs, sharded_text
 from regard.text.tokenizer import Tokenizer, TokenizerConfig
+from regard.text.windows import scoring_windows, text_stream
 
 PAIRS = [("ab" * (i % 7 + 1), "ba" * (i % 5 + 1)) for i in range(33)]
 LONGEST = 12
@@ -111,3 +114,23 @@ def test_ids_are_mapped_anew_for_every_batch(sharded):
     part = sharded()[0].sources.parts[0]
     assert isinstance(part.tokens, np.memmap) and part.tokens is not part.tokens
     assert part.tokens.dtype == np.uint16
+
+
+@pytest.mark.parametrize("shard", [1, 20, 50, 10_000])
+def test_running_text_from_the_disk_is_that_from_memory_wherever_shards_end(tmp_path, monkeypatch, shard):
+    monkeypatch.setattr(shards, "SHARD_CHARACTERS", shard)
+    monkeypatch.setattr(passages, "LENGTH", 10)
+    text = Passages.of(["ab\nba\n" * 30, "a", "bab\n" * 20, "b" * 50])
+    tokenizer = Tokenizer.train_running(text, "bpe", 300)
+    told: list[tuple[int, int]] = []
+    for _ in range(2):
+        there = sharded_text(tmp_path / "tokens", text, tokenizer, "this", lambda *counts: told.append(counts))
+    here = encode_passages(text, tokenizer)
+    assert told[-1] == (text.n_characters, text.n_characters) and len(told) == 2 * len(there.parts)
+    assert len(there.parts) == {1: len(text), 20: 14, 50: 6, 10_000: 1}[shard]
+    assert there.ends.tolist() == here.ends.tolist()
+    assert there.read(0, int(here.ends[-1])) == here.tokens.tolist()
+    assert list(scoring_windows(there, 8, 4)) == list(scoring_windows(here, 8, 4))
+    ours, theirs = (text_stream(ids, context=8, batch_tokens=16, seed=3) for ids in (there, here))
+    for a, b in zip(ours.epoch(1), theirs.epoch(1), strict=True):
+        assert a.gold.tolist() == b.gold.tolist()

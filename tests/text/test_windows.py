@@ -7,13 +7,19 @@ from hypothesis import strategies as st
 from regard.batch import Place
 from regard.errors import ConfigError, DataError
 from regard.text.batching import BatchStream
+from regard.text.ragged import Ragged
 from regard.text.windows import TextWindows, scoring_windows, text_stream
 
 
-def documents_of(lengths: list[int]) -> list:
+def documents_of(lengths: list[int]) -> Ragged:
     """Documents whose ids are all different."""
+    return Ragged.of(rows_of(lengths), 2**16)
+
+
+def rows_of(lengths: list[int]) -> list[list[int]]:
+    """The ids of each document."""
     starts = np.cumsum([3, *lengths])
-    return [np.arange(a, a + n + 1, dtype=np.int32) + i for i, (a, n) in enumerate(zip(starts, lengths, strict=False))]
+    return [list(range(a + i, a + n + 1 + i)) for i, (a, n) in enumerate(zip(starts, lengths, strict=False))]
 
 
 def stream_of(lengths: list[int], **settings) -> BatchStream:
@@ -29,7 +35,7 @@ def spans_of(lengths: list[int], epoch: int) -> list[tuple[int, int, int]]:
 def test_every_token_but_the_first_of_a_document_is_written_once_an_epoch(lengths, epoch):
     batches = list(stream_of(lengths).epoch(epoch))
     written = sorted(i for batch in batches for i in batch.gold[batch.target_keep].tolist())
-    assert written == sorted(i for ids in documents_of(lengths) for i in ids[1:].tolist())
+    assert written == sorted(i for ids in rows_of(lengths) for i in ids[1:])
     for batch in batches:
         assert batch.target.numel() <= 24 and batch.target.shape[1] <= 8 and batch.source.shape[1] == 0
         gold, read = batch.gold[batch.target_keep], batch.target[batch.target_keep]
@@ -86,9 +92,9 @@ def test_scoring_windows_score_every_token_once_with_what_is_before_it(lengths, 
     for ids, n in scoring_windows(documents, context, stride):
         assert 1 <= n <= len(ids) - 1 <= context
         scored += ids[len(ids) - n :]
-        starts_a_document = any(ids[0] == document[0] for document in documents)
+        starts_a_document = any(ids[0] == document[0] for document in rows_of(lengths))
         assert starts_a_document or len(ids) - n > context - stride
-    assert scored == [i for document in documents for i in document[1:].tolist()]
+    assert scored == [i for ids in rows_of(lengths) for i in ids[1:]]
 
 
 @pytest.mark.parametrize("stride", [0, 9])

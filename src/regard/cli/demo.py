@@ -21,6 +21,7 @@ from regard.runtime import Runtime, prepare_runtime
 from regard.samples.corpus import DemoCorpus, demo_corpus
 from regard.samples.topics import python_topics
 from regard.text.documents import split_by_order
+from regard.text.passages import Passages
 from regard.training.run import RunFolder
 
 TRANSLATING = 2 / 3
@@ -77,15 +78,15 @@ def translate_phrases(run: RunFolder, minutes: float, runtime: Runtime, fresh: b
 
 def continue_topics(run: RunFolder, minutes: float, runtime: Runtime, fresh: bool) -> None:
     """Second act: train a language model on the topics of Python's help, score unseen ones, and let it go on."""
-    train, valid = split_by_order(python_topics(), 0.1)
+    train, valid = split_by_order(Passages.of(python_topics()), 0.1)
     say(
-        f"\nThe topics of Python's own help: {sum(map(len, train)):,} characters to train on, the last "
-        f"{sum(map(len, valid)):,} to validate on.\n"
+        f"\nThe topics of Python's own help: {train.n_characters:,} characters to train on, the last "
+        f"{valid.n_characters:,} to validate on.\n"
         f"Training a GPT-like language model for {minutes:.3g} minutes ({runtime})."
     )
     train_job(run, demo_recipe("text", "gpt", minutes, {}), TextJob(train, valid), runtime, fresh)
     generator = TextGenerator.load(run.path, runtime.device)
-    nats, n_tokens = generator.nll(valid)
+    nats, n_tokens = generator.nll(valid.documents())
     scores = language_scores(nats, n_tokens, "".join(valid), "".join(train))
     print(f"\nOn {scores.n_characters:,} unseen characters of Python's help, bits a byte (less is better):")
     print(f"  {'this model':<40} {scores.bits_per_byte:.3f}")
@@ -94,7 +95,7 @@ def continue_topics(run: RunFolder, minutes: float, runtime: Runtime, fresh: boo
     print(f"\nA text that goes on from {PROMPT!r}:\n")
     sample = "".join(generator.generate(PROMPT, SamplingConfig(max_tokens=400, temperature=0.7)))
     print("\n".join(f"  {line}" for line in (PROMPT + sample).split("\n")))
-    copied = longest_copied_span(sample, "\n".join(train))
+    copied = longest_copied_span(sample, train.apart())
     print(f"\nThe longest piece of it that stands in the training text has {len(copied)} characters: {copied!r}")
     sys.stdout.flush()
 

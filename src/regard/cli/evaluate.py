@@ -13,8 +13,8 @@ from regard.evaluation.language import LanguageScores, language_scores
 from regard.evaluation.translation import TranslationScores, score_translations
 from regard.pipeline import TextGenerator
 from regard.runtime import prepare_runtime
-from regard.text.documents import read_text
 from regard.text.lines import read_lines
+from regard.text.passages import Passages
 from regard.text.readers import read_pairs
 
 
@@ -46,8 +46,8 @@ def evaluate_run(
 def evaluate_text(run: Path, path: Path, trained_on: Path | None, device: str, json: bool) -> None:
     """Print what a text costs a language model, beside what it costs without one."""
     generator = TextGenerator.load(run, prepare_runtime(device).device)
-    documents = read_text(path, generator.bundle.card["data"]["kind"])
-    known = "".join(read_text(trained_on, "file")) if trained_on else None
+    documents = Passages.read(path, generator.bundle.card["data"]["kind"]).documents()
+    known = "".join(Passages.read(trained_on, "file")) if trained_on else None
     nats, n_tokens = generator.nll(documents)
     scores = language_scores(nats, n_tokens, "".join(documents), known)
     print(json_format.dumps(scores.as_dict(), ensure_ascii=False)) if json else show_language(scores, str(path))

@@ -11,7 +11,7 @@ from regard.decoding.sampling import SamplingConfig
 from regard.errors import ConfigError
 from regard.pipeline import TextGenerator
 from regard.runtime import prepare_runtime
-from regard.text.documents import read_text
+from regard.text.passages import Passages
 
 
 def run_generate(
@@ -30,7 +30,7 @@ def run_generate(
         raise ConfigError("--stop is empty, so nothing would be written. Give the text to stop before.")
     generator = TextGenerator.load(run, prepare_runtime(device).device)
     if file is not None:
-        prompt = "\n".join(read_text(file, "file")).removesuffix("\n")
+        prompt = "\n".join(Passages.read(file, "file").documents()).removesuffix("\n")
     pieces = generator.generate(prompt, with_options(generator.sampling, options), stop)
     out = sys.stdout.buffer
     for piece in pieces if stream else ["".join(pieces)]:

@@ -2,12 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
 from math import log
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
+
 from regard.bundle import Bundle
 from regard.cli import say
+from regard.cli.counting import counting
 from regard.decoding.sampling import SamplingConfig
 from regard.decoding.scoring import windows_nll
 from regard.errors import DataError
@@ -16,9 +21,12 @@ from regard.pipeline import TextGenerator
 from regard.recipe import Recipe, TextConfig
 from regard.runtime import Runtime
 from regard.text.batching import BatchStream
-from regard.text.documents import encode_documents, fingerprint_text, read_text, split_by_order
+from regard.text.documents import encode_passages, fingerprint_text, split_by_order
+from regard.text.passages import Passages
+from regard.text.ragged import Tape
+from regard.text.shards import sharded_text
 from regard.text.tokenizer import Tokenizer, train_running_tokenizer
-from regard.text.windows import scoring_windows, text_stream
+from regard.text.windows import n_written, scoring_windows, text_stream
 from regard.training.loop import Validate
 from regard.training.progress import Progress
 from regard.training.run import RunFolder
@@ -27,6 +35,9 @@ VALIDATION_TOKENS = 32_768
 """About how many tokens a validation looks at, in windows spread evenly over the validation text."""
 
 SAMPLE = SamplingConfig(max_tokens=300)
+SEARCHED = 20_000_000
+"""In about so many characters of the training text at most a sample is looked for; each million takes .3 seconds."""
+
 TURNED = 1.02
 """The validation loss over its best at which a warning says that the model begins to learn the text by heart."""
 
@@ -36,8 +47,8 @@ class TextCorpus:
     """A text that was read, and another for validation if one was given."""
 
     path: Path
+    text: Passages
     valid: Path | None
-    size: int
     job: ClassVar[str] = "text"
     default_family: ClassVar[str] = "gpt"
 
@@ -46,39 +57,47 @@ class TextCorpus:
         """Read the file, and say how long the text is. Raises DataError if it is no text."""
         if len(valid) > 1 or (valid and valid[0].suffix.lower() != ".txt"):
             raise DataError(f"--valid {' '.join(map(str, valid))}: a text is validated on one .txt file.")
-        size = sum(len(document) for document in read_text(path, "file"))
-        say(f"training data: {size:,} characters of running text")
-        return cls(path, valid[0] if valid else None, size)
+        text = Passages.read(path, "file")
+        say(f"training data: {text.n_characters:,} characters of running text")
+        return cls(path, text, valid[0] if valid else None)
+
+    @property
+    def size(self) -> int:
+        return self.text.n_characters
 
     def split(self, recipe: Recipe) -> "TextJob":
         """Return the documents to train on and to validate on; the end of the text if no other was given."""
         config = config_of(recipe)
-        documents = read_text(self.path, config.documents)
+        text = self.text if config.documents == "file" else Passages.read(self.path, config.documents)
         if self.valid is not None:
-            train, valid = documents, read_text(self.valid, config.documents)
-        else:
-            train, valid = split_by_order(documents, config.validation_share)
-            say(
-                f"validation data: the last {n_characters(valid):,} characters; the first {n_characters(train):,} are "
-                "trained on; give other text with --valid"
-            )
+            return TextJob(text, Passages.read(self.valid, config.documents))
+        train, valid = split_by_order(text, config.validation_share)
+        say(
+            f"validation data: the last {valid.n_characters:,} characters; the first {train.n_characters:,} are "
+            "trained on; give other text with --valid"
+        )
         return TextJob(train, valid)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TextJob:
-    """Documents to train on and to validate on."""
+    """Text to train on and to validate on."""
 
-    train: list[str]
-    valid: list[str]
+    train: Passages
+    valid: Passages
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """What identifies the text to train on."""
+        return fingerprint_text(self.train)
 
     def card(self, recipe: Recipe) -> dict[str, Any]:
         return {
             "job": "text",
             "data": {
-                "fingerprint": fingerprint_text(self.train),
-                "characters": n_characters(self.train),
-                "documents": len(self.train),
+                "fingerprint": self.fingerprint,
+                "characters": self.train.n_characters,
+                "documents": self.train.n_documents,
                 "kind": config_of(recipe).documents,
             },
             "decoding": recipe.decoding.model_dump(),
@@ -88,26 +107,35 @@ class TextJob:
         tokenizer, reason = train_running_tokenizer(self.train, recipe.tokenizer)
         return tokenizer, tokenizer, reason
 
-    def stream(self, bundle: Bundle, recipe: Recipe, run: RunFolder) -> tuple[BatchStream, str]:  # noqa: ARG002
-        documents = encode_documents(self.train, bundle.target_tokenizer)
+    def stream(self, bundle: Bundle, recipe: Recipe, run: RunFolder) -> tuple[BatchStream, str]:
+        documents = self.encoded(bundle, config_of(recipe), run)
         context, training = context_of(bundle), recipe.training
         stream = text_stream(documents, context=context, batch_tokens=training.batch_tokens, seed=training.seed)
         survey = stream.survey
         return stream, (
-            f"{sum(map(len, documents)):,} tokens in {len(documents):,} document{'s' * (len(documents) > 1)}; "
+            f"{documents.ends[-1]:,} tokens in {len(documents.ends):,} document{'s' * (len(documents.ends) > 1)}; "
             f"{survey.n_batches:,} batches an epoch, windows of {context} tokens, {survey.padding:.1%} padding"
         )
+
+    def encoded(self, bundle: Bundle, config: TextConfig, run: RunFolder) -> Tape:
+        """Return the text to train on as ids, in memory or, if it is too long, in files of the run."""
+        if self.train.n_characters <= config.characters_in_memory:
+            return encode_passages(self.train, bundle.target_tokenizer)
+        say(f"tokens: more than {config.characters_in_memory:,} characters, so they are kept in {run.tokens}")
+        with counting("tokenising", "characters") as tell:
+            return sharded_text(run.tokens, self.train, bundle.target_tokenizer, self.fingerprint, tell)
 
     def validation(self, bundle: Bundle, recipe: Recipe, runtime: Runtime) -> Validate:
         """Return a function from the model to its loss on windows of the validation text.
 
         It says so, once, when the loss has turned upwards.
         """
-        documents = encode_documents(self.valid, bundle.target_tokenizer)
-        windows = list(scoring_windows(documents, context_of(bundle), context_of(bundle)))
-        chosen = windows[:: max(1, len(windows) * context_of(bundle) // VALIDATION_TOKENS)]
+        documents, context = encode_passages(self.valid, bundle.target_tokenizer), context_of(bundle)
+        n_windows = sum(1 for _ in scoring_windows(documents, context, context))
+        every = max(1, n_windows * context // VALIDATION_TOKENS)
+        chosen = list(islice(scoring_windows(documents, context, context), 0, None, every))
         n_tokens = sum(n for _, n in chosen)
-        tokens_a_byte = sum(len(ids) - 1 for ids in documents) / sum(len(text.encode()) for text in self.valid)
+        tokens_a_byte = n_written(documents) / sum(len(text.encode()) for text in self.valid)
         watch = OverfittingWatch()
 
         def validate(model: Any) -> dict[str, float]:
@@ -123,11 +151,13 @@ class TextJob:
         generator = TextGenerator.load(run.path, runtime.device)
         prompt = beginning(self.valid[0], generator)
         sample = "".join(generator.generate(prompt, SAMPLE))
-        copied = longest_copied_span(sample, "\n".join(self.train))
+        n_searched = int(np.searchsorted(np.cumsum(self.train.sizes), SEARCHED)) + 1
+        copied = longest_copied_span(sample, islice(self.train.apart(), n_searched))
+        where = f"the first {SEARCHED:,} characters of " * (n_searched < len(self.train))
         return (
             f"best loss on validation {-progress.best_score:.3f} nats a token at step {progress.best_step:,}.\n"
             f"A sample, going on from {prompt or 'nothing'!r}:\n{sample}\n"
-            f"Its longest span that stands in the training text has {len(copied)} characters: {copied!r}\n"
+            f"Its longest span that stands in {where}the training text has {len(copied)} characters: {copied!r}\n"
             f"Next: regard generate {run.path} --prompt 'Some words'  or  regard evaluate {run.path} other.txt"
         )
 
@@ -163,11 +193,6 @@ def context_of(bundle: Bundle) -> int:
     """Return the length of a window in tokens."""
     model: Any = bundle.model
     return int(model.config.context)
-
-
-def n_characters(documents: Sequence[str]) -> int:
-    """Return the length of a text."""
-    return sum(map(len, documents))
 
 
 def config_of(recipe: Recipe) -> TextConfig:

@@ -1,10 +1,17 @@
 """How much of a generated text is copied."""
 
+from collections.abc import Iterable
 
-def longest_copied_span(sample: str, text: str) -> str:
-    """Return the longest piece of a sample that stands in a text, the first of them if there are several."""
-    start, length = 0, 0
-    for i in range(len(sample)):
-        while i + length < len(sample) and sample[i : i + length + 1] in text:
-            start, length = i, length + 1
+
+def longest_copied_span(sample: str, text: Iterable[str]) -> str:
+    """Return the longest piece of a sample that stands in a text, the first that is found if there are several.
+
+    text: in parts, in order.
+    """
+    start, length, window = 0, 0, ""
+    for part in text:
+        window = window[max(len(window) - len(sample), 0) :] + part
+        for i in range(len(sample)):
+            while i + length < len(sample) and sample[i : i + length + 1] in window:
+                start, length = i, length + 1
     return sample[start : start + length]

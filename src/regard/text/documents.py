@@ -1,77 +1,75 @@
-"""Running text: documents from a file, held out by order, and on their way to the trainer as ids."""
+"""Running text on its way to the trainer: held out by order, encoded, and known by its fingerprint."""
 
 import hashlib
-import re
-from collections.abc import Iterable, Sequence
-from itertools import accumulate
-from pathlib import Path
-from typing import Literal
+from collections.abc import Iterator
 
 import numpy as np
-from numpy.typing import NDArray
 
 from regard.batch import BOS, EOS
 from regard.errors import DataError
-from regard.text.lines import read_text_file
-from regard.text.running import parts_of
+from regard.text.passages import Passages
+from regard.text.ragged import Ids, Ragged, dtype_for
 from regard.text.tokenizer import Tokenizer
 
-MARK = re.compile(r"^<\|endoftext\|>(?:\n|\Z)", re.MULTILINE)
-"""The usual mark: a line of it ends a document."""
+MOST_HELD_OUT = 10_000_000
+"""The most characters that are held out of a text for validation."""
 
-Documents = Literal["file", "line"]
-
-
-def read_text(path: Path, documents: Documents) -> list[str]:
-    """Return the documents of a text file: the whole of it, cut at lines that mark an end, or each line.
-
-    Raises DataError if the file cannot be read, is no UTF-8, or holds no text.
-    """
-    text = read_text_file(path)
-    if documents == "line":
-        found = [line for line in text.split("\n") if line.strip()]
-    else:
-        found = [document for document in MARK.split(text) if document.strip()]
-    if not found:
-        raise DataError(f"{path} holds no text, only blank lines and marks; expected running text.")
-    return found
+GROUP = 2_000_000
+"""Characters that are encoded at once; the library takes many times their memory."""
 
 
-def split_by_order(documents: Sequence[str], share: float) -> tuple[list[str], list[str]]:
-    """Return the beginning of the text for training and its last `share` for validation, counted in characters.
+def split_by_order(text: Passages, share: float) -> tuple[Passages, Passages]:
+    """Return the beginning of a text for training and its last `share` for validation, counted in characters.
 
     A document in which the border lies is cut there. Raises DataError if a side would be empty.
     """
-    ends = list(accumulate(map(len, documents)))
-    border = int(ends[-1] * (1 - share))
-    if not 0 < border < ends[-1]:
+    n = text.n_characters
+    border = max(int(n * (1 - share)), n - MOST_HELD_OUT)
+    if not 0 < border < n:
         raise DataError(
-            f"The text has {ends[-1]:,} characters; a share of {share:g} for validation leaves one side empty. "
+            f"The text has {n:,} characters; a share of {share:g} for validation leaves one side empty. "
             "Give more text, another data.validation_share, or a text of its own with --valid."
         )
-    before, after = [], []
-    for document, end in zip(documents, ends, strict=True):
-        n_before = min(max(border - (end - len(document)), 0), len(document))
-        before += [document[:n_before]] if n_before else []
-        after += [document[n_before:]] if n_before < len(document) else []
-    return before, after
+    return text.split_at(border)
 
 
-def encode_documents(documents: Sequence[str], tokenizer: Tokenizer) -> list[NDArray[np.int32]]:
-    """Return the ids of each document between BOS and EOS."""
-    begin, end = (np.array([mark], dtype=np.int32) for mark in (BOS, EOS))
-    ids = [[begin] for _ in documents]
-    parts = [(i, part) for i, document in enumerate(documents) for part in parts_of(document)]
-    for start in range(0, len(parts), 64):  # the library holds all that it is given at once
-        some = parts[start : start + 64]
-        for (i, _), encoded in zip(some, tokenizer.encode_many([part for _, part in some]), strict=True):
-            ids[i].append(np.array(encoded, dtype=np.int32))
-    return [np.concatenate([*of_document, end]) for of_document in ids]
+def encode_passages(text: Passages, tokenizer: Tokenizer, chosen: range | None = None) -> Ragged:
+    """Return the ids of each document between BOS and EOS. chosen: only these passages.
+
+    Of a document with passages that are not chosen, only the ids of those that are; it ends where its last one is.
+    """
+    dtype = dtype_for(tokenizer.vocabulary)
+    parts: list[Ids] = [np.empty(0, dtype)]
+    ends, n_tokens = [], 0
+    for group in groups(text, range(len(text)) if chosen is None else chosen):
+        encoded = tokenizer.encode_many(text[group.start : group.stop])
+        marks = (of_each[group.start : group.stop].tolist() for of_each in (text.begins, text.closes))
+        for ids, begins, closes in zip(encoded, *marks, strict=True):
+            marked: Ids = np.array([BOS] * begins + ids + [EOS] * closes, dtype)
+            parts.append(marked)
+            n_tokens += len(marked)
+            if closes:
+                ends.append(n_tokens)
+    return Ragged(np.concatenate(parts), np.array(ends, dtype=np.int64))
 
 
-def fingerprint_text(documents: Iterable[str]) -> str:
+def groups(text: Passages, chosen: range) -> Iterator[range]:
+    """Yield passages in groups that are small enough to be encoded at once."""
+    ends = np.cumsum(text.sizes[chosen.start : chosen.stop])
+    start = 0
+    while start < len(chosen):
+        before = int(ends[start - 1]) if start else 0
+        stop = max(int(np.searchsorted(ends, before + GROUP, side="right")), start + 1)
+        yield chosen[start:stop]
+        start = stop
+
+
+def fingerprint_text(text: Passages) -> str:
     """Return a short name for exactly these documents in this order."""
     digest = hashlib.sha256()
-    for document in documents:
-        digest.update(f"{len(document)}:{document}".encode())
+    lengths = iter(np.add.reduceat(text.sizes, np.flatnonzero(text.begins)).tolist())
+    for passage, begins in zip(text, text.begins.tolist(), strict=True):
+        if begins:
+            digest.update(f"{next(lengths)}:".encode())
+        digest.update(passage.encode())
     return digest.hexdigest()[:16]

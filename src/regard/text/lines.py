@@ -13,7 +13,6 @@ from typing import IO, TypeVar, overload
 from weakref import finalize
 
 import numpy as np
-from numpy.typing import NDArray
 
 from regard.errors import DataError
 
@@ -54,6 +53,51 @@ class Sliced(Sequence[Item]):
             yield from self[start : start + CHUNK]
 
 
+class TextFile:
+    """A file of UTF-8 that stays where it is; any span of its bytes can be read, by several threads."""
+
+    def __init__(self, file: IO[bytes], name: str) -> None:
+        """name: stands in the errors. Raises DataError if there is no text."""
+        self.name = name
+        self._file, self._lock = file, Lock()
+        finalize(self, file.close)
+        self.first = len(BYTE_ORDER_MARK) if self.read(0, len(BYTE_ORDER_MARK)) == BYTE_ORDER_MARK else 0
+        """Where the text begins."""
+        if not self.read(self.first, self.first + 1):
+            raise DataError(f"{name} is empty; expected text.")
+
+    @classmethod
+    def at(cls, path: Path) -> "TextFile":
+        """Return the file of that name. Raises DataError if it cannot be read or is empty."""
+        return cls(_open(path), str(path))
+
+    def read(self, start: int, stop: int) -> bytes:
+        with self._lock:
+            self._file.seek(start)
+            return self._file.read(stop - start)
+
+    def blocks(self) -> Iterator[tuple[int, bytes]]:
+        """Yield the whole file in blocks that end where a line ends, each behind the place where it begins.
+
+        Raises DataError, with the place, for what is no text.
+        """
+        refuse_utf_16(self.read(0, 2), self.name)
+        at = n_lines = 0
+        while block := self._block(at):
+            decoded(block, self.name, n_lines)
+            yield at, block
+            at, n_lines = at + len(block), n_lines + block.count(b"\n")
+
+    def _block(self, at: int) -> bytes:
+        with self._lock:
+            self._file.seek(at)
+            return self._file.read(BLOCK) + self._file.readline()
+
+    def changed(self) -> DataError:
+        """Return what to raise if the file is not any more what it was when its places were found."""
+        return DataError(f"{self.name} was changed while it was read. Start again when nobody writes to it.")
+
+
 class Lines(Sliced[str]):
     """The lines of a UTF-8 file, without byte order mark and line ends; empty ones too.
 
@@ -61,25 +105,15 @@ class Lines(Sliced[str]):
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path
-        self._file, self._lock = _open(path), Lock()
-        finalize(self, self._file.close)
-        is_first, n_lines, n_bytes = True, 0, 0
-        ends: list[NDArray[np.int64]] = []
-        for block in _blocks(self._file):
-            if is_first:
-                refuse_utf_16(block, str(path))
-            decoded(block, str(path), n_lines)
-            found = np.flatnonzero(np.frombuffer(block, np.uint8) == ord("\n")) + 1 + n_bytes
-            is_first, n_lines, n_bytes = False, n_lines + len(found), n_bytes + len(block)
-            ends.append(found)
-        first = len(BYTE_ORDER_MARK) if self._bytes(0, len(BYTE_ORDER_MARK)) == BYTE_ORDER_MARK else 0
-        if n_bytes == first:
-            raise DataError(f"{path} is empty; expected text.")
-        self.starts = np.concatenate([[first], *ends])
+        self.file = TextFile.at(path)
+        starts, end = [np.array([self.file.first])], 0
+        for at, block in self.file.blocks():
+            starts.append(np.flatnonzero(np.frombuffer(block, np.uint8) == ord("\n")) + 1 + at)
+            end = at + len(block)
+        self.starts = np.concatenate(starts)
         """Where each line begins (n + 1), and at last where a further one would."""
-        if self.starts[-1] != n_bytes:
-            self.starts = np.append(self.starts, n_bytes + 1)
+        if self.starts[-1] != end:
+            self.starts = np.append(self.starts, end + 1)
 
     def __len__(self) -> int:
         return len(self.starts) - 1
@@ -87,19 +121,14 @@ class Lines(Sliced[str]):
     def part(self, start: int, stop: int) -> list[str]:
         if start == stop:
             return []
-        content = self._bytes(int(self.starts[start]), int(self.starts[stop]))
+        content = self.file.read(int(self.starts[start]), int(self.starts[stop]))
         try:
             lines = split_lines(content.decode())
         except UnicodeDecodeError:
             lines = []
         if len(lines) != stop - start:
-            raise DataError(f"{self.path} was changed while it was read. Start again when nobody writes to it.")
+            raise self.file.changed()
         return lines
-
-    def _bytes(self, start: int, stop: int) -> bytes:
-        with self._lock:
-            self._file.seek(start)
-            return self._file.read(stop - start)
 
 
 def read_lines(path: Path, longest: int = LONGEST) -> list[str]:
@@ -120,15 +149,6 @@ def lines_of(content: bytes, name: str, longest: int = LONGEST) -> list[str]:
 def split_lines(text: str) -> list[str]:
     """Return the lines of a text."""
     return [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
-
-
-def read_text_file(path: Path) -> str:
-    """Return the whole text of a file, with "\\n" at line ends. Raises DataError if it cannot be read or is no text."""
-    with _open(path) as file:
-        text = text_of(file.read(), str(path)).replace("\r\n", "\n").replace("\r", "\n")
-    if not text:
-        raise DataError(f"{path} is empty; expected text.")
-    return text
 
 
 def text_of(content: bytes, name: str) -> str:
@@ -179,12 +199,6 @@ def _open(path: Path) -> IO[bytes]:
         raise DataError(f"{path} is a directory; expected a text file. Name a file in it.") from error
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}.") from error
-
-
-def _blocks(file: IO[bytes]) -> Iterator[bytes]:
-    """Yield the whole of a file in blocks that end where a line ends."""
-    while block := file.read(BLOCK) + file.readline():
-        yield block
 
 
 def _refuse_long(lines: Sequence[str], name: str, longest: int) -> None:

@@ -25,6 +25,16 @@ class Rows(Protocol):
         ...
 
 
+class Tape(Protocol):
+    """Documents as ids, end to end. ends: where each of them ends."""
+
+    ends: NDArray[np.int64]
+
+    def read(self, start: int, end: int) -> list[int]:
+        """Return the ids between two places."""
+        ...
+
+
 class Ragged:
     """Rows of ids. tokens: all of them; ends: where each row ends in it."""
 
@@ -55,6 +65,11 @@ class Ragged:
         tokens = self.tokens
         bounds = zip(self.starts(rows).tolist(), self.ends[rows].tolist(), strict=True)
         return [tokens[start:end].tolist() for start, end in bounds]
+
+    def read(self, start: int, end: int) -> list[int]:
+        """Return the ids between two places, whatever rows they belong to."""
+        ids: list[int] = self.tokens[start:end].tolist()
+        return ids
 
     def starts(self, rows: Indices) -> Indices:
         """Return where each of the given rows begins in the tokens."""
@@ -90,6 +105,25 @@ class Joined:
         for i in np.unique(part_of).tolist():
             places = np.flatnonzero(part_of == i)
             yield self.parts[i], places, rows[places] - self.first[i]
+
+
+class JoinedTape:
+    """The documents of several parts, one after the other. One that goes on in the next part ends there."""
+
+    def __init__(self, parts: Sequence[Ragged]) -> None:
+        self.parts = parts
+        self.first = np.cumsum([0, *(len(part.tokens) for part in parts)])  # id of each part, and the number of all
+        self.ends = np.concatenate([part.ends + first for part, first in zip(parts, self.first, strict=False)])
+
+    def read(self, start: int, end: int) -> list[int]:
+        """Return the ids between two places."""
+        found: list[int] = []
+        while start < end:
+            i = int(np.searchsorted(self.first, start, side="right")) - 1
+            first, behind = self.first[i : i + 2].tolist()
+            found += self.parts[i].read(start - first, min(end, behind) - first)
+            start = behind
+        return found
 
 
 def dtype_for(vocabulary: int) -> type[np.uint16] | type[np.uint32]:

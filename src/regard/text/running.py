@@ -7,9 +7,8 @@ piece such as "</s>".
 """
 
 import json
-import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from itertools import chain
 from typing import Literal
 
@@ -46,30 +45,15 @@ def normalise_running(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
-_LINE_END_BEHIND_A_WORD = re.compile(r"\S(?=\n)")
-
-
-def parts_of(text: str, length: int = 250_000) -> Iterator[str]:
-    """Yield the text in parts of `length` characters or a little more, whose pieces are together those of the whole.
-
-    Learning and encoding take many times the memory of a text, so they are given one part after another. A part ends
-    before a line end that follows anything but white space: no word of byte-level BPE goes over such a place.
-    """
-    start = 0
-    while end := _LINE_END_BEHIND_A_WORD.search(text, start + length):
-        yield text[start : end.end()]
-        start = end.end()
-    yield text[start:]
-
-
-def learn_running(texts: Sequence[str], kind: RunningKind, vocabulary: int) -> Tokenizer:
+def learn_running(texts: Iterable[str], kind: RunningKind, vocabulary: int) -> Tokenizer:
     """Return a tokenizer of at most `vocabulary` pieces for running text, the same for the same texts.
 
-    texts: normalised. Raises DataError if there is no text.
+    texts: normalised, each read once. Raises DataError if there is no text.
     """
-    if not any(texts):
+    some = filter(None, texts)
+    if (first := next(some, None)) is None:
         raise DataError("There is no text to learn a vocabulary from: every document is empty.")
-    return _byte_level(texts, vocabulary) if kind == "bpe" else _characters(texts, vocabulary)
+    return (_byte_level if kind == "bpe" else _characters)(chain([first], some), vocabulary)
 
 
 def _characters(texts: Iterable[str], vocabulary: int) -> Tokenizer:
@@ -87,7 +71,7 @@ def _byte_level(texts: Iterable[str], vocabulary: int) -> Tokenizer:
         vocab_size=vocabulary - len(SPECIALS), initial_alphabet=list(BYTE_ALPHABET), show_progress=False
     )
     learner = _byte_level_around(models.BPE())
-    learner.train_from_iterator(chain.from_iterable(map(parts_of, texts)), trainer)
+    learner.train_from_iterator(texts, trainer)
     learnt = json.loads(learner.to_str())["model"]
     by_id = sorted(learnt["vocab"], key=learnt["vocab"].__getitem__)
     pieces = {piece: i for i, piece in enumerate([*SPECIALS, *by_id])}

@@ -1,13 +1,15 @@
 """A corpus too large for memory, as ids on the disk: in shards that are each written once, whole or not at all.
 
-DIRECTORY/shard-00000 holds, of either side of the pairs, the ids of all its rows end to end and where each row ends,
-and a manifest that says of what they were made. What a killed run has finished, the next one takes as it is.
+DIRECTORY/shard-00000 holds, of either side of pairs or of running text, the ids of all its rows end to end and where
+each row ends, and a manifest that says of what they were made. A row is a sentence, or a document, which may go on in
+the next shard. What a killed run has finished, the next one takes as it is.
 """
 
 import hashlib
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,24 +18,33 @@ from numpy.typing import DTypeLike, NDArray
 
 from regard.replacing import replacing
 from regard.text.corpus import EncodedPairs, SentencePairs, encode_pairs
-from regard.text.ragged import Ids, Joined, Ragged
+from regard.text.documents import encode_passages
+from regard.text.passages import Passages
+from regard.text.ragged import Ids, Joined, JoinedTape, Ragged, Rows
 from regard.text.tokenizer import Tokenizer
 
 SHARD = 500_000
 """Pairs that go into one shard."""
 
+SHARD_CHARACTERS = 50_000_000
+"""Characters of running text that go into one, or a little more."""
+
 MANIFEST = "manifest.json"
-SIDES = ("source", "target")
+
+Sides = dict[str, Rows]
+"""Ids by side: "source" and "target", or "text"."""
+Shard = tuple[Path, dict[str, Any]]
+"""A shard and its manifest."""
 
 Tell = Callable[[int, int], None]
-"""Is told how many pairs are done, of how many."""
+"""Is told how many rows are done, of how many."""
 
 
 class MappedRagged(Ragged):
     """Rows in a shard, read from the disk as they are needed."""
 
-    def __init__(self, shard: Path, side: str, dtype: DTypeLike) -> None:
-        self._ids, self._dtype = shard / f"{side}.ids", dtype
+    def __init__(self, shard: Path, manifest: dict[str, Any], side: str) -> None:
+        self._ids, self._dtype = shard / f"{side}.ids", manifest["dtypes"][side]
         self.ends = _mapped(shard / f"{side}.ends", np.int64)
 
     @property
@@ -49,37 +60,70 @@ def sharded_pairs(
 
     key: what identifies the pairs. Raises RunError if the directory cannot be written.
     """
+
+    def encode(start: int, stop: int) -> tuple[Sides, int]:
+        encoded = encode_pairs(pairs[start:stop], source, target, max_tokens)
+        return {"source": encoded.sources, "target": encoded.targets}, encoded.n_dropped
+
     identity = {"pairs": key, "tokenizers": [source.fingerprint, target.fingerprint], "max_tokens": max_tokens}
-    shards = {directory / f"shard-{start // SHARD:05}": start for start in range(0, len(pairs), SHARD)}
-    for path in set(directory.glob("shard-*")) - shards.keys():
+    shards = _shards(directory, [*range(0, len(pairs), SHARD), len(pairs)], identity, encode, tell)
+    sources, targets = (Joined([MappedRagged(*shard, side) for shard in shards]) for side in ("source", "target"))
+    return EncodedPairs(sources, targets, sum(manifest["dropped"] for _, manifest in shards), max_tokens)
+
+
+def sharded_text(directory: Path, text: Passages, tokenizer: Tokenizer, key: str, tell: Tell) -> JoinedTape:
+    """Return running text as ids in shards of the directory; those that are not there yet are written.
+
+    key: what identifies the text; `tell` counts its characters. Raises RunError if the directory cannot be written.
+    """
+    ends = np.cumsum(text.sizes)
+    last = np.searchsorted(ends, range(SHARD_CHARACTERS, int(ends[-1]), SHARD_CHARACTERS))  # passage of each shard
+    bounds = np.unique([0, *(last + 1), len(text)]).tolist()
+
+    def encode(start: int, stop: int) -> tuple[Sides, int]:
+        return {"text": encode_passages(text, tokenizer, range(start, stop))}, 0
+
+    identity = {"text": key, "tokenizer": tokenizer.fingerprint}
+    shards = _shards(directory, bounds, identity, encode, lambda n, _: tell(int(ends[n - 1]), int(ends[-1])))
+    return JoinedTape([MappedRagged(*shard, "text") for shard in shards])
+
+
+def _shards(
+    directory: Path,
+    bounds: list[int],
+    identity: dict[str, Any],
+    encode: Callable[[int, int], tuple[Sides, int]],
+    tell: Tell,
+) -> list[Shard]:
+    """Return the shards of a directory, one from each of the bounds to the next; those that are not whole are written.
+
+    encode: returns the ids of the rows from one bound to another by side, and how many rows were dropped.
+    """
+    spans = {directory / f"shard-{i:05}": span for i, span in enumerate(pairwise(bounds))}
+    for path in set(directory.glob("shard-*")) - spans.keys():
         shutil.rmtree(path)
-    manifests = []
-    for path, start in shards.items():
-        stop = min(start + SHARD, len(pairs))
-        made_of = {**identity, "rows": [start, stop]}
+    shards = []
+    for path, span in spans.items():
+        made_of = {**identity, "rows": list(span)}
         manifest = _whole(path, made_of)
         if manifest is None:
             shutil.rmtree(path, ignore_errors=True)
-            manifest = _write(path, encode_pairs(pairs[start:stop], source, target, max_tokens), made_of)
-        manifests.append(manifest)
-        tell(stop, len(pairs))
-    sources, targets = (
-        Joined([MappedRagged(path, side, m["dtypes"][side]) for path, m in zip(shards, manifests, strict=True)])
-        for side in SIDES
-    )
-    return EncodedPairs(sources, targets, sum(manifest["dropped"] for manifest in manifests), max_tokens)
+            manifest = _write(path, *encode(*span), made_of)
+        shards.append((path, manifest))
+        tell(span[1], bounds[-1])
+    return shards
 
 
-def _write(shard: Path, encoded: EncodedPairs, made_of: dict[str, Any]) -> dict[str, Any]:
+def _write(shard: Path, sides: Sides, n_dropped: int, made_of: dict[str, Any]) -> dict[str, Any]:
     """Write a shard, and return its manifest."""
     dtypes = {}
     with replacing(shard, MANIFEST) as place:
-        for side, rows in zip(SIDES, (encoded.sources, encoded.targets), strict=True):
+        for side, rows in sides.items():
             assert isinstance(rows, Ragged), "what was just encoded is in memory"
             (place / f"{side}.ids").write_bytes(rows.tokens.data)
             (place / f"{side}.ends").write_bytes(rows.ends.data)
             dtypes[side] = rows.tokens.dtype.str
-        manifest = {"of": made_of, "dropped": encoded.n_dropped, "dtypes": dtypes, "sha256": _digests(place)}
+        manifest = {"of": made_of, "dropped": n_dropped, "dtypes": dtypes, "sha256": _digests(place, dtypes)}
         (place / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
     return manifest
 
@@ -88,15 +132,16 @@ def _whole(shard: Path, made_of: dict[str, Any]) -> dict[str, Any] | None:
     """Return the manifest of a shard, if it was made of this and not a byte of it was changed."""
     try:
         manifest: dict[str, Any] = json.loads((shard / MANIFEST).read_bytes())
-        return manifest if manifest["of"] == made_of and manifest["sha256"] == _digests(shard) else None
+        is_whole = manifest["of"] == made_of and manifest["sha256"] == _digests(shard, manifest["dtypes"])
+        return manifest if is_whole else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
-def _digests(shard: Path) -> dict[str, str]:
+def _digests(shard: Path, sides: Iterable[str]) -> dict[str, str]:
     """Return the sha256 of each file of ids and ends."""
     digests = {}
-    for name in (f"{side}.{what}" for side in SIDES for what in ("ids", "ends")):
+    for name in (f"{side}.{what}" for side in sides for what in ("ids", "ends")):
         with (shard / name).open("rb") as file:
             digests[name] = hashlib.file_digest(file, "sha256").hexdigest()
     return digests

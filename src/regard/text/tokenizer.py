@@ -5,7 +5,7 @@ A tokenizer is either for sentences, or for running text, whose line ends and sp
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal, Self
 
@@ -58,9 +58,9 @@ class Tokenizer:
         return cls(learn([normalise(text) for text in texts], config.kind or "bpe", vocabulary))
 
     @classmethod
-    def train_running(cls, texts: Sequence[str], kind: RunningKind, vocabulary: int) -> Self:
+    def train_running(cls, texts: Iterable[str], kind: RunningKind, vocabulary: int) -> Self:
         """Return a tokenizer for running text, of at most `vocabulary` pieces learnt from the texts."""
-        return cls(learn_running([normalise_running(text) for text in texts], kind, vocabulary))
+        return cls(learn_running(map(normalise_running, texts), kind, vocabulary))
 
     @property
     def vocabulary(self) -> int:
@@ -226,10 +226,14 @@ def choose_running_vocabulary(n_characters: int) -> int:
     return next((size for limit, size in _RUNNING_SIZES if n_characters < limit), _LARGEST)
 
 
+LEARNT_FROM_CHARACTERS = 100_000_000
+"""About the most characters that a vocabulary is learnt from, in passages spread evenly over a larger text."""
+
+
 def train_running_tokenizer(texts: Sequence[str], config: TokenizerConfig) -> tuple[Tokenizer, str]:
     """Return a tokenizer for running text, and a sentence that says what it is and why.
 
-    Raises ConfigError for settings that running text has not.
+    texts: passages of it. Raises ConfigError for settings that running text has not.
     """
     if not config.joint:
         raise ConfigError("tokenizer.joint is false, and running text has one side only. Leave it out.")
@@ -243,13 +247,15 @@ def train_running_tokenizer(texts: Sequence[str], config: TokenizerConfig) -> tu
         raise ConfigError(
             f"tokenizer.vocabulary is {size}; for running text, {kind!r} needs {_LEAST[kind]} at least, 256 for bytes."
         )
-    tokenizer = Tokenizer.train_running(texts, kind, size)
+    every = -(-n_characters // LEARNT_FROM_CHARACTERS)  # of so many passages one
+    tokenizer = Tokenizer.train_running((texts[i] for i in range(0, len(texts), max(every, 1))), kind, size)
+    learnt = f", learnt from every {every}th passage" if every > 1 else ""
     if kind == "characters":
         n_pieces = tokenizer.vocabulary - len(SPECIALS) - len(ALL_BYTES)
         small = f"{n_characters:,} characters are fewer than {_FEW_CHARACTERS:,}"
         why = "as set" if config.kind else f"chosen because {small}: longer pieces would be seen too seldom"
-        return tokenizer, f"{n_pieces:,} characters, and bytes for all others ({why})."
+        return tokenizer, f"{n_pieces:,} characters, and bytes for all others ({why}){learnt}."
     why = "as set" if config.vocabulary else f"chosen for {n_characters:,} characters"
     if tokenizer.vocabulary < size:
         why = f"all that the text yields; up to {size:,} were allowed"
-    return tokenizer, f"{tokenizer.vocabulary:,} pieces of byte-level BPE ({why})."
+    return tokenizer, f"{tokenizer.vocabulary:,} pieces of byte-level BPE ({why}){learnt}."

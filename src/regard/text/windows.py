@@ -1,16 +1,14 @@
 """Running text in windows: to train on, and to score."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
-from numpy.typing import NDArray
 
 from regard.batch import Batch, collate_text
 from regard.errors import DataError
 from regard.text.batching import BatchStream, Indices, Lengths
 from regard.text.permutation import draws
-
-Documents = Sequence[NDArray[np.int32]]
+from regard.text.ragged import Tape
 
 
 class TextWindows:
@@ -19,10 +17,11 @@ class TextWindows:
     A window lies within one document. Where a document is cut first is drawn anew for every epoch.
     """
 
-    def __init__(self, documents: Documents, context: int, seed: int, epoch: int) -> None:
+    def __init__(self, documents: Tape, context: int, seed: int, epoch: int) -> None:
         self.documents, self.context = documents, context
-        self.n_tokens = np.array([len(ids) - 1 for ids in documents], dtype=np.int64)
-        phases = (draws(len(documents), seed, epoch, -1) % np.uint64(context)).astype(np.int64)
+        self.starts = starts_of(documents)
+        self.n_tokens = documents.ends - self.starts - 1
+        phases = (draws(len(self.n_tokens), seed, epoch, -1) % np.uint64(context)).astype(np.int64)
         self.first = np.where((self.n_tokens > context) & (phases > 0), phases, context)
         after_first = np.maximum(self.n_tokens - self.first, 0)
         self.ends = np.cumsum(np.minimum(self.n_tokens, 1) + -(-after_first // context))  # in windows
@@ -44,16 +43,18 @@ class TextWindows:
         return np.zeros_like(n_tokens), n_tokens
 
     def collate(self, indices: Indices) -> Batch:
-        spans = zip(*(x.tolist() for x in self.spans(indices)), strict=True)
-        return collate_text([self.documents[d][start : start + n + 1].tolist() for d, start, n in spans])
+        document, start, n_tokens = self.spans(indices)
+        starts = self.starts[document] + start
+        spans = zip(starts.tolist(), (starts + n_tokens + 1).tolist(), strict=True)
+        return collate_text([self.documents.read(start, end) for start, end in spans])
 
 
-def text_stream(documents: Documents, *, context: int, batch_tokens: int, seed: int) -> BatchStream:
+def text_stream(documents: Tape, *, context: int, batch_tokens: int, seed: int) -> BatchStream:
     """Return the batches of running text. context: tokens of a whole window.
 
     Raises DataError if all the text is shorter than one window.
     """
-    n_tokens = sum(len(ids) - 1 for ids in documents)
+    n_tokens = n_written(documents)
     if n_tokens < context:
         raise DataError(
             f"The text has {n_tokens:,} tokens to train on, fewer than one window of {context:,}. "
@@ -62,7 +63,7 @@ def text_stream(documents: Documents, *, context: int, batch_tokens: int, seed: 
     return BatchStream(lambda epoch: TextWindows(documents, context, seed, epoch), batch_tokens=batch_tokens, seed=seed)
 
 
-def scoring_windows(documents: Documents, context: int, stride: int) -> Iterator[tuple[list[int], int]]:
+def scoring_windows(documents: Tape, context: int, stride: int) -> Iterator[tuple[list[int], int]]:
     """Yield windows that together score every token of every document but its first exactly once, in order.
 
     Each is its ids, one more than it has tokens, and how many of its last tokens are scored. The first window of a
@@ -70,9 +71,19 @@ def scoring_windows(documents: Documents, context: int, stride: int) -> Iterator
     tokens before it.
     """
     assert 1 <= stride <= context, "windows that advance by more than they hold would leave tokens out"
-    for ids in documents:
-        scored, n_tokens = 0, len(ids) - 1
+    for first, behind in zip(starts_of(documents).tolist(), documents.ends.tolist(), strict=True):
+        scored, n_tokens = 0, behind - first - 1
         while scored < n_tokens:
             end = min(scored + stride if scored else context, n_tokens)
-            yield ids[max(0, end - context) : end + 1].tolist(), end - scored
+            yield documents.read(first + max(0, end - context), first + end + 1), end - scored
             scored = end
+
+
+def starts_of(documents: Tape) -> Indices:
+    """Return where each document begins."""
+    return np.concatenate([[0], documents.ends])[:-1]
+
+
+def n_written(documents: Tape) -> int:
+    """Return how many tokens a model writes: all but the first of each document."""
+    return int(documents.ends[-1]) - len(documents.ends)
