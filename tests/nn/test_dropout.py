@@ -42,3 +42,14 @@ def test_neighbours_are_independent():
     keep = random_keep(torch.Size([1000, 800]), 128, torch.device("cpu")).float()
     products = (keep[:, 1:] * keep[:, :-1]).mean()
     assert abs(float(products) - 0.25) < 0.005
+
+
+def test_a_vector_is_dropped_as_a_whole_where_that_is_asked_for():
+    torch.manual_seed(0)
+    x = torch.randn(300, 5, requires_grad=True)
+    dropped = Dropout(0.5, whole=True)(x)
+    is_kept = (dropped != 0).any(-1)
+    assert 100 < int(is_kept.sum()) < 200
+    torch.testing.assert_close(dropped, x * 2 * is_kept[:, None])
+    dropped.sum().backward()
+    assert torch.equal(x.grad, 2.0 * is_kept[:, None].expand_as(x))

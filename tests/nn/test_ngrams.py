@@ -25,6 +25,20 @@ def test_each_position_gets_the_entries_of_the_ngrams_that_end_there():
         torch.testing.assert_close(found[t], sum(rows))
 
 
+def test_in_training_each_ngram_of_each_position_is_left_out_as_a_whole_at_the_rate():
+    torch.manual_seed(0)
+    ngrams = NgramEmbeddings(3, 50, 4, dropout_rate=0.25)
+    for value, table in zip((1.0, 10.0), ngrams.tables, strict=True):
+        torch.nn.init.constant_(table.weight, value)
+    ids = torch.randint(3, 100, (40, 500))
+    found = ngrams(ids, ids[:, :2]) * 0.75
+    assert torch.equal(found, found[..., :1].expand_as(found))
+    for value, share in ((0.0, 0.25**2), (1.0, 0.25 * 0.75), (10.0, 0.25 * 0.75), (11.0, 0.75**2)):
+        of_value = torch.isclose(found[..., 0], torch.tensor(value)).float().mean()
+        assert abs(float(of_value) - share) < 6 * (share * (1 - share) / ids.numel()) ** 0.5
+    assert torch.equal(ngrams.eval()(ids, ids[:, :2]), torch.full_like(found, 11.0))
+
+
 def test_it_starts_as_nothing_added():
     ngrams = NgramEmbeddings(3, 5, 2)
     assert torch.count_nonzero(ngrams(torch.tensor([[1, 2]]), torch.tensor([[0, 0]]))) == 0

@@ -27,13 +27,14 @@ from regard.nn.trace import Trace
 class GPTConfig(BaseModel):
     """Settings of the decoder-only Transformer. The defaults are today's shape; the presets "gpt2..." are GPT-2's.
 
-    context: tokens a window of running text has, and the most that are attended to when text is continued. window: how
+    context: tokens of a window of running text, and the most that are attended to when text is continued. window: how
     many tokens, itself included, a position looks back at; None is all. n_kv_heads: keys and values shared by groups of
-    heads (Ainslie et al. 2023). feed_forward: None is four times the width, or 8/3 for "swiglu", which has a third
-    matrix. ngrams: the last 2, 3 .. ngrams tokens are embedded together, too, each length in a hashed table of
-    ngram_buckets entries (Pagnoni et al. 2024). mix adds the embedding again before each layer, by two learned numbers.
-    initialisation "zero" starts every layer as nothing added; "gpt2" draws from N(0, .02^2), scaled down with depth for
-    what is added. tied gives input and output one table; without it the output layer starts at zero.
+    heads (Ainslie et al. 2023). feed_forward: None is four times the width, or 8/3 for "swiglu". ngrams: the last 2, 3
+    .. ngrams tokens are embedded together, too, each length in a hashed table of ngram_buckets entries (Pagnoni et al.
+    2024); each is left out in training at the rate ngram_dropout. mix adds the embedding again before each layer, by
+    two learned numbers. initialisation "zero" starts every layer as nothing added; "gpt2" draws from N(0, .02^2),
+    scaled down with depth for what is added. tied: input and output have one table; else the output layer starts at
+    zero.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -47,6 +48,7 @@ class GPTConfig(BaseModel):
     window: int | None = Field(None, ge=1)
     ngrams: int = Field(1, ge=1, le=8)
     ngram_buckets: int = Field(8192, ge=1)
+    ngram_dropout: float = Field(0.5, ge=0, lt=1)
     positions: Literal["rotary", "learned"] = "rotary"
     norm: Literal["rms", "layer"] = "rms"
     activation: Literal["squared_relu", "swiglu", "gelu"] = "squared_relu"
@@ -103,8 +105,8 @@ class GPT(nn.Module):
         assert source_vocabulary == target_vocabulary, "one sequence has one vocabulary"
         self.config = config
         self.embeddings = Embeddings(source_vocabulary, target_vocabulary, config.width, "all")
-        several = config.ngrams > 1
-        self.ngrams = NgramEmbeddings(config.ngrams, config.ngram_buckets, config.width) if several else None
+        ngrams = config.ngrams, config.ngram_buckets, config.width, config.ngram_dropout
+        self.ngrams = NgramEmbeddings(*ngrams) if config.ngrams > 1 else None
         learned = config.positions == "learned"
         self.positions = nn.Embedding(config.context, config.width) if learned else None
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.n_layers))

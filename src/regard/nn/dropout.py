@@ -33,17 +33,21 @@ def random_keep(shape: torch.Size, n_dropped: int, device: torch.device) -> Tens
 
 
 class Dropout(nn.Module):
-    """Set a share of the elements to zero in training and scale up the rest; the rate is rounded to n / 256."""
+    """Set a share of the elements to zero in training and scale up the rest; the rate is rounded to n / 256.
 
-    def __init__(self, rate: float) -> None:
+    whole: a vector, which is the last axis, is set to zero as a whole or not at all.
+    """
+
+    def __init__(self, rate: float, *, whole: bool = False) -> None:
         super().__init__()
-        self.n_dropped = round(rate * 256)
+        self.n_dropped, self.whole = round(rate * 256), whole
 
     def forward(self, x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
         if not self.training or self.n_dropped == 0:
             return x
-        mask = random_keep(x.shape, self.n_dropped, x.device)
+        shape = torch.Size([*x.shape[:-1], 1]) if self.whole else x.shape
+        mask = random_keep(shape, self.n_dropped, x.device)
         return _Dropped.apply(x, mask, 256 / (256 - self.n_dropped))
 
     def extra_repr(self) -> str:
-        return f"rate={self.n_dropped / 256:.4f}"
+        return f"rate={self.n_dropped / 256:.4f}" + ", whole" * self.whole

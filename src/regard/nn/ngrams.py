@@ -4,6 +4,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from regard.nn.dropout import Dropout
+
 MULTIPLIER, MODULUS = 1_540_483_477, 2**31 - 1
 """A product of a number below MODULUS and MULTIPLIER stays below 2^62, so that int64 holds it."""
 
@@ -11,14 +13,17 @@ MULTIPLIER, MODULUS = 1_540_483_477, 2**31 - 1
 class NgramEmbeddings(nn.Module):
     """One table of hashed n-grams for every length from 2 to `longest`. Pagnoni et al. 2024 (BLT), section 3.2.1.
 
-    Two n-grams that fall into one bucket share its entry. Entries start at zero, as nothing added.
+    Two n-grams that fall into one bucket share its entry. Entries start at zero, as nothing added. In training each
+    n-gram of each position is left out with the probability dropout_rate: otherwise long ones, which are seen a few
+    times only, learn the text by heart, and the model leaves to them what it should learn itself (docs/recipes.md).
     """
 
-    def __init__(self, longest: int, buckets: int, width: int) -> None:
+    def __init__(self, longest: int, buckets: int, width: int, dropout_rate: float = 0.0) -> None:
         super().__init__()
         assert longest >= 2, "the embedding of one token is another table"
         self.n_before = longest - 1
         self.tables = nn.ModuleList(nn.Embedding(buckets, width) for _ in range(self.n_before))
+        self.dropout = Dropout(dropout_rate, whole=True)
         self.buckets = buckets
         self.initialise()
 
@@ -39,7 +44,7 @@ class NgramEmbeddings(nn.Module):
             start = self.n_before - n
             hashes = (hashes * MULTIPLIER + tokens[:, start : start + length]) % MODULUS
             embedded.append(table(hashes % self.buckets))
-        return torch.stack(embedded).sum(0)
+        return self.dropout(torch.stack(embedded)).sum(0)
 
     def last_of(self, ids: Int[Tensor, "B L"], keep: Bool[Tensor, "B L"]) -> Int[Tensor, "B N"]:
         """Return the last tokens of padded sequences, as many as a next one wants in front of it."""
