@@ -27,6 +27,15 @@ def test_the_split_keeps_order_and_every_character(documents, share):
     assert all([*before, *after]) and before.closes[-1] and after.begins[0]
 
 
+@pytest.mark.parametrize("share", [0.9, 0.6, 0.5, 0.4, 0.1])
+def test_a_file_is_split_in_characters_whatever_its_line_ends_and_bytes_are(tmp_path, share):
+    (tmp_path / "x.txt").write_bytes("\ufeffä\r\nb\rc\n\r\n\r\nöd\r\n".encode())
+    text = Passages.read(tmp_path / "x.txt", "file")
+    before, after = split_by_order(text, share)
+    n = int(11 * (1 - share))
+    assert ("".join(before), "".join(after)) == ("ä\nb\nc\n\n\nöd\n"[:n], "ä\nb\nc\n\n\nöd\n"[n:])
+
+
 def test_tiny_shakespeare_is_split_as_everybody_does():
     before, after = split_by_order(Passages.of(["x" * 1_115_394]), 0.1)
     assert (before.n_characters, after.n_characters) == (1_003_854, 111_540)

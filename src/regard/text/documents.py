@@ -43,8 +43,8 @@ def encode_passages(text: Passages, tokenizer: Tokenizer, chosen: range | None =
     ends, n_tokens = [], 0
     for group in groups(text, range(len(text)) if chosen is None else chosen):
         encoded = tokenizer.encode_many(text[group.start : group.stop])
-        marks = (of_each[group.start : group.stop].tolist() for of_each in (text.begins, text.closes))
-        for ids, begins, closes in zip(encoded, *marks, strict=True):
+        edges = (of_each[group.start : group.stop].tolist() for of_each in (text.begins, text.closes))
+        for ids, begins, closes in zip(encoded, *edges, strict=True):
             marked: Ids = np.array([BOS] * begins + ids + [EOS] * closes, dtype)
             parts.append(marked)
             n_tokens += len(marked)
