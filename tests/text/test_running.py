@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from regard.errors import BundleError, ConfigError, DataError
 from regard.text import passages
+from regard.text import tokenizer as tokenizer_module
 from regard.text.passages import Passages
 from regard.text.pieces import SPECIALS
 from regard.text.running import (
@@ -163,6 +164,18 @@ def test_a_text_is_encoded_in_passages_as_it_is_as_a_whole(tokenizer, text):
         parts = list(Passages.of([f"{text}."]))
     assert "".join(parts) == normalise_running(f"{text}.")
     assert [i for part in parts for i in tokenizer.encode(part)] == tokenizer.encode(f"{text}.")
+
+
+def test_a_vocabulary_is_learnt_from_passages_spread_over_a_text_that_is_very_long(monkeypatch):
+    texts = ["ab " * 10, "cd " * 10, "ef " * 10, "gh " * 10, "ij " * 10]
+    config = TokenizerConfig(kind="characters")
+    _, reason = train_running_tokenizer(texts, config)
+    assert "learnt from" not in reason
+    monkeypatch.setattr(tokenizer_module, "LEARNT_FROM_CHARACTERS", 75)
+    sampled, reason = train_running_tokenizer(texts, config)
+    assert reason.endswith("learnt from one passage in 2.")
+    again = Tokenizer.train_running(texts[::2], "characters", 10_000)
+    assert sampled.fingerprint == again.fingerprint
 
 
 def test_a_damaged_vocabulary_of_characters_is_refused(tmp_path):

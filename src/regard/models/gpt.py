@@ -33,8 +33,7 @@ class GPTConfig(BaseModel):
     .. ngrams tokens are embedded together, too, each length in a hashed table of ngram_buckets entries (Pagnoni et al.
     2024); each is left out in training at the rate ngram_dropout. mix adds the embedding again before each layer, by
     two learned numbers. initialisation "zero" starts every layer as nothing added; "gpt2" draws from N(0, .02^2),
-    scaled down with depth for what is added. tied: input and output have one table; else the output layer starts at
-    zero.
+    scaled down with depth for what is added. tied: one table for input and output; else the output starts at zero.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -249,7 +249,7 @@ def train_running_tokenizer(texts: Sequence[str], config: TokenizerConfig) -> tu
         )
     every = -(-n_characters // LEARNT_FROM_CHARACTERS)  # of so many passages one
     tokenizer = Tokenizer.train_running((texts[i] for i in range(0, len(texts), max(every, 1))), kind, size)
-    learnt = f", learnt from every {every}th passage" if every > 1 else ""
+    learnt = f", learnt from one passage in {every}" if every > 1 else ""
     if kind == "characters":
         n_pieces = tokenizer.vocabulary - len(SPECIALS) - len(ALL_BYTES)
         small = f"{n_characters:,} characters are fewer than {_FEW_CHARACTERS:,}"
