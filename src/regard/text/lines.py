@@ -72,6 +72,7 @@ class TextFile:
         return cls(_open(path), str(path))
 
     def read(self, start: int, stop: int) -> bytes:
+        """Return the bytes between two places, fewer at the end of the file."""
         with self._lock:
             self._file.seek(start)
             return self._file.read(stop - start)
