@@ -81,6 +81,11 @@ def split_rows(batch: Batch, n: int) -> list[Batch]:
     return [take_rows(batch, rows) for rows in parts] if n > 1 else [batch]
 
 
+def twice(batch: Batch) -> Batch:
+    """Return the batch with all its sentences once more below them."""
+    return _each(batch, lambda x: torch.cat([x, x]))
+
+
 def to_device(batch: Batch, device: torch.device) -> Batch:
     """Return the batch on a device."""
     return _each(batch, lambda x: x.to(device, non_blocking=True))

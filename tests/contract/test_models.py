@@ -119,6 +119,17 @@ def pad_more(batch: Batch) -> Batch:
     return pad(batch, 3 if batch.source.shape[1] else 0, 2)
 
 
+def test_two_passes_of_which_nothing_is_left_out_are_one(model, batch):
+    twin = copy.deepcopy(model)
+    one, two = batch_loss(model, batch, 0.1), batch_loss(twin, batch, 0.1, r_drop=5.0)
+    assert two.n_tokens == one.n_tokens
+    for loss in (one, two):
+        loss.smoothed.backward()
+    torch.testing.assert_close((two.smoothed, two.nll), (one.smoothed, one.nll), rtol=0, atol=1e-11)
+    for (name, a), b in zip(model.named_parameters(), twin.named_parameters(), strict=True):
+        torch.testing.assert_close(a.grad, b[1].grad, rtol=0, atol=1e-11, msg=lambda m, n=name: f"{n}: {m}")
+
+
 def test_every_family_has_a_small_config():
     assert {family for family, _ in SMALL.values()} == set(MODELS)
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from regard.nn.loss import CHUNK_ROWS, output_loss
+from regard.nn.loss import CHUNK_ROWS, consistent_loss, output_loss
 
 
 def inputs(n: int, dtype: torch.dtype):
@@ -41,6 +41,27 @@ def test_the_z_loss_is_the_square_of_the_softmaxs_logarithm(smoothing):
             loss = F.cross_entropy(logits, gold, label_smoothing=smoothing, reduction="sum")
             loss = loss + 0.02 * logits.logsumexp(-1).square().sum()
         loss.backward()
+        results.append((loss, hidden.grad, weight.grad))
+    for ours, theirs in zip(*results, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("n", [1, CHUNK_ROWS // 2, CHUNK_ROWS + 3])
+@pytest.mark.parametrize(("smoothing", "z_loss"), [(0.0, 0.0), (0.1, 0.02)])
+def test_two_passes_are_held_together_by_kl_both_ways(n, smoothing, z_loss):
+    results = []
+    for ours in (True, False):
+        hidden, weight, gold = inputs(n, torch.float64)
+        both = torch.stack([hidden, hidden * torch.linspace(0.5, 2, n, dtype=torch.float64)[:, None] + 0.1])
+        if ours:
+            loss = consistent_loss(both, weight, gold, 3.0, smoothing, z_loss).smoothed
+        else:
+            p, q = (torch.log_softmax(x @ weight.T, -1) for x in both)
+            apart = F.kl_div(q, p, log_target=True, reduction="sum") + F.kl_div(p, q, log_target=True, reduction="sum")
+            means = [output_loss(x, weight, gold, smoothing, z_loss).smoothed / 2 for x in both]
+            loss = means[0] + means[1] + 3.0 / 4 * apart
+            assert apart > 0.01
+        (loss * 0.3).backward()
         results.append((loss, hidden.grad, weight.grad))
     for ours, theirs in zip(*results, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-9)

@@ -32,7 +32,8 @@ class Loss:
 class _ChunkedCrossEntropy(torch.autograd.Function):
     """Gradients are computed in the forward pass, while a chunk's logits are in the cache.
 
-    Products are taken in `dtype`, the softmax and all sums in float32 at least.
+    hidden (P, N, D): of two passes over the same positions the means are returned, with r_drop times what sets them
+    apart. Products are taken in `dtype`, the softmax and all sums in float32 at least.
     """
 
     @staticmethod
@@ -43,17 +44,20 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
         gold: Tensor,
         smoothing: float,
         z_loss: float,
+        r_drop: float,
         dtype: torch.dtype,
     ) -> tuple[Tensor, ...]:
         wanted = hidden.requires_grad or weight.requires_grad
         exact = torch.promote_types(dtype, torch.float32)
         hidden, weight = hidden.to(dtype), weight.to(dtype)
+        n_passes, n, _ = hidden.shape
         hidden_grad, weight_grad = torch.empty_like(hidden), torch.zeros_like(weight, dtype=exact)
         smoothed, nll = hidden.new_zeros((), dtype=exact), hidden.new_zeros((), dtype=exact)
-        for start in range(0, len(gold), CHUNK_ROWS):
-            chunk = slice(start, start + CHUNK_ROWS)
-            ids = gold[chunk, None]  # (rows, 1)
-            logits = (hidden[chunk] @ weight.T).to(exact)  # (rows, V)
+        for start in range(0, n, CHUNK_ROWS // n_passes):
+            chunk = slice(start, start + CHUNK_ROWS // n_passes)
+            read = hidden[:, chunk].flatten(0, 1)  # (rows, D)
+            ids = gold[chunk].repeat(n_passes)[:, None]  # (rows, 1)
+            logits = (read @ weight.T).to(exact)  # (rows, V)
             log_p = torch.log_softmax(logits, dim=-1)
             log_z = logits[:, :1] - log_p[:, :1]  # (rows, 1), the logarithm of the softmax's sum
             picked = log_p.gather(1, ids).sum()
@@ -63,18 +67,25 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
                 smoothed -= smoothing * log_p.sum() / log_p.shape[1]
             if z_loss:
                 smoothed += z_loss * log_z.square().sum()
+            apart = _divergence(log_p) if r_drop else None
+            if apart:
+                smoothed += r_drop / 2 * apart[0]
             if wanted:
                 grad = log_p.exp_()
                 if z_loss:
                     grad *= 1 + 2 * z_loss * log_z
                 grad -= smoothing / log_p.shape[1]
                 grad.scatter_add_(1, ids, grad.new_full(ids.shape, smoothing - 1))
+                if apart:
+                    grad.add_(apart[1], alpha=r_drop / 2)
                 grad = grad.to(dtype)
-                torch.mm(grad, weight, out=hidden_grad[chunk])
+                hidden_grad[:, chunk] = (grad @ weight).unflatten(0, (n_passes, -1))
                 if dtype == exact:
-                    weight_grad.addmm_(grad.T, hidden[chunk])
+                    weight_grad.addmm_(grad.T, read)
                 else:
-                    weight_grad += grad.T @ hidden[chunk]
+                    weight_grad += grad.T @ read
+        for total in (smoothed, nll, hidden_grad, weight_grad):
+            total /= n_passes
         ctx.save_for_backward(hidden_grad, weight_grad)
         ctx.mark_non_differentiable(nll)
         return smoothed, nll
@@ -82,7 +93,18 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
     @staticmethod
     def backward(ctx: FunctionCtx, *grads: Tensor) -> tuple[Tensor | None, ...]:
         hidden_grad, weight_grad = ctx.saved_tensors  # type: ignore[attr-defined]
-        return hidden_grad * grads[0], weight_grad * grads[0], None, None, None, None
+        return hidden_grad * grads[0], weight_grad * grads[0], None, None, None, None, None
+
+
+def _divergence(log_p: Float[Tensor, "rows V"]) -> tuple[Tensor, Float[Tensor, "rows V"]]:
+    """Return how far the first half of the rows is from the second, by KL both ways, and its gradient to the logits."""
+    log_first, log_second = log_p.chunk(2)
+    first, second = log_first.exp(), log_second.exp()
+    ratio, difference = log_first - log_second, first - second
+    there = (first * ratio).sum(1, keepdim=True)  # (rows / 2, 1), KL(first || second)
+    back = -(second * ratio).sum(1, keepdim=True)  # KL(second || first)
+    grads = first * (ratio - there) + difference, second * (-ratio - back) - difference
+    return (there + back).sum(), torch.cat(grads)
 
 
 def output_loss(
@@ -99,7 +121,28 @@ def output_loss(
     rows of logits instead of N. z_loss: that times the squared logarithm of the softmax's sum is added, which keeps the
     logits from drifting (Chowdhery et al. 2022, section 5). Under autocast the products are in its type.
     """
+    return _loss(hidden[None], weight, gold, smoothing, z_loss, 0.0)
+
+
+def consistent_loss(
+    hidden: Float[Tensor, "2 N D"],
+    weight: Float[Tensor, "V D"],
+    gold: Int[Tensor, " N"],
+    r_drop: float,
+    smoothing: float = 0.0,
+    z_loss: float = 0.0,
+) -> Loss:
+    """Return the mean loss of two passes over the same N positions, and how far apart they are (R-Drop).
+
+    To the mean of both passes' `output_loss`, r_drop / 4 times KL(p || q) + KL(q || p) is added, of the distributions p
+    and q that the passes, with other things left out, give for a position. Liang et al. 2021, equations 2 to 4, halved,
+    so that it is a mean of passes; r_drop is their alpha.
+    """
+    return _loss(hidden, weight, gold, smoothing, z_loss, r_drop)
+
+
+def _loss(hidden: Tensor, weight: Tensor, gold: Tensor, smoothing: float, z_loss: float, r_drop: float) -> Loss:
     dtype = product_dtype(hidden)
     with torch.autocast(hidden.device.type, enabled=False):
-        smoothed, nll = _ChunkedCrossEntropy.apply(hidden.contiguous(), weight, gold, smoothing, z_loss, dtype)
+        smoothed, nll = _ChunkedCrossEntropy.apply(hidden, weight, gold, smoothing, z_loss, r_drop, dtype)
     return Loss(smoothed, nll, len(gold))

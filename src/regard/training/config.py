@@ -12,7 +12,9 @@ class TrainingConfig(BaseModel):
 
     The learning rate rises over warmup_steps and then follows the schedule, of which all but "inverse_sqrt" end at zero
     with the budget. learning_rate is AdamW's; with optimiser "muon", muon_learning_rate is for the matrices and
-    learning_rate for embeddings and vectors. z_loss adds that share of the squared logarithm of the softmax's sum.
+    learning_rate for embeddings and vectors. z_loss adds that share of the squared logarithm of the softmax's sum. With
+    r_drop each batch is passed through the model twice, with different things left out, and that weight is on the
+    difference of what they predict (R-Drop, Liang et al. 2021): twice the time an update, and less learnt by heart.
 
     The best bundle is chosen by validation: with ema_decay among moving averages of the weights, and at the end also
     among the last weights themselves and, with average_checkpoints, the mean of the last so many checkpoints. patience:
@@ -43,6 +45,7 @@ class TrainingConfig(BaseModel):
     schedule: Schedule = "linear"
     label_smoothing: float = Field(0.1, ge=0, lt=1)
     z_loss: float = Field(0.0, ge=0)
+    r_drop: float = Field(0.0, ge=0)
     clip_norm: float = Field(1.0, gt=0)
     validation_steps: int | None = Field(None, ge=1)
     patience: int | None = Field(None, ge=1)

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from regard.batch import Batch, split_rows, to_device
+from regard.batch import Batch, split_rows, to_device, twice
 from regard.errors import TrainingError
-from regard.nn.loss import Loss, output_loss
+from regard.nn.loss import Loss, consistent_loss, output_loss
 from regard.training.config import TrainingConfig
 from regard.training.processes import Processes
 from regard.training.sharding import shard
@@ -24,7 +24,7 @@ class Gradients:
     def __init__(self, model: nn.Module, config: TrainingConfig, device: torch.device, processes: Processes) -> None:
         """With sharded weights and several processes, the model's parameters are replaced by their shares."""
         self.model, self.device, self.processes = model, device, processes
-        self.objective: Any = Objective(model, config.label_smoothing, config.z_loss)
+        self.objective: Any = Objective(model, config)
         if config.compiled:
             model.compile(dynamic=True)
         self.sharded = config.sharded and processes.size > 1
@@ -97,22 +97,27 @@ class Gradients:
 class Objective(nn.Module):
     """A model with its loss behind it, as one module whose gradients PyTorch's distributed engine can gather."""
 
-    def __init__(self, model: nn.Module, smoothing: float, z_loss: float) -> None:
+    def __init__(self, model: nn.Module, config: TrainingConfig) -> None:
         super().__init__()
-        self.model, self.smoothing, self.z_loss = model, smoothing, z_loss
+        self.model, self.config = model, config
 
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Return the smoothed loss and the negative log-likelihood of a batch, in nats, as sums."""
-        loss = batch_loss(self.model, batch, self.smoothing, self.z_loss)
+        """Return what is to be minimised of a batch and its negative log-likelihood, in nats, as sums."""
+        config = self.config
+        loss = batch_loss(self.model, batch, config.label_smoothing, config.z_loss, config.r_drop)
         return loss.smoothed, loss.nll
 
 
-def batch_loss(model: nn.Module, batch: Batch, smoothing: float, z_loss: float = 0.0) -> Loss:
-    """Return the loss of the real target positions of a batch."""
+def batch_loss(model: nn.Module, batch: Batch, smoothing: float, z_loss: float = 0.0, r_drop: float = 0.0) -> Loss:
+    """Return the loss of the real target positions of a batch, with r_drop of two passes, side by side."""
     assert batch.gold is not None and batch.target_keep is not None, "training needs targets"
-    hidden = model(batch)  # (B, T, D)
+    gold = batch.gold[batch.target_keep]  # (N,)
     weight: Any = model.output_weight
-    return output_loss(hidden[batch.target_keep], weight, batch.gold[batch.target_keep], smoothing, z_loss)
+    if not r_drop:
+        return output_loss(model(batch)[batch.target_keep], weight, gold, smoothing, z_loss)
+    both = twice(batch)
+    hidden = model(both)[both.target_keep]  # (2 N, D)
+    return consistent_loss(hidden.unflatten(0, (2, -1)), weight, gold, r_drop, smoothing, z_loss)
 
 
 def n_real(batch: Batch) -> int:
