@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from regard.training.muon import POLAR_EXPRESS, Muon, orthogonalise
+from regard.training.processes import Processes
 
 
 @pytest.mark.parametrize("shape", [(8, 8), (4, 12), (12, 4)])
@@ -50,6 +51,23 @@ def test_parameters_of_one_shape_together_equal_a_plain_loop():
                 matrix.copy_(matrix * (1 - 0.1 * 0.01) - 0.1 * max(1, p.shape[-2] / p.shape[-1]) ** 0.5 * plain(update))
     for parameter, p in zip(parameters, expected, strict=True):
         torch.testing.assert_close(parameter.detach(), p, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("size", [2, 3, 5])
+def test_processes_share_the_matrices_of_a_shape(size):
+    torch.manual_seed(0)
+    matrices = torch.randn(4, 7, 5, dtype=torch.float64)
+    computed = []
+
+    class OneOfMany(Processes):
+        def of_each(self, tensor):
+            computed.append(tensor)
+            return [tensor] * self.size
+
+    for rank in range(size):
+        Muon([matrices], lr=0.1, processes=OneOfMany(rank, size))._orthogonalised(matrices)
+    assert {len(mine) for mine in computed} == {-(-4 // size)}
+    torch.testing.assert_close(torch.cat(computed)[:4], orthogonalise(matrices), rtol=0, atol=1e-12)
 
 
 def plain(matrix: torch.Tensor) -> torch.Tensor:

@@ -84,7 +84,7 @@ class Trainer:
         spread = config.sharded and processes.size > 1
         self.model = copy.deepcopy(bundle.model) if spread else bundle.model  # the bundle's stays whole
         self.gradients = Gradients(self.model, config, device, processes)
-        self.optimiser = Optimiser(self.model, config)
+        self.optimiser = Optimiser(self.model, config, processes)
         self.batches_an_epoch = stream.survey.n_batches
         self.budget = budget_of(config, self.batches_an_epoch)
         self.progress = Progress()

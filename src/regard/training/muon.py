@@ -4,9 +4,11 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from regard.training.processes import ALONE, Processes
 from regard.training.sharding import spread_as, whole
 
 # The five steps of the Polar Express: at each the odd polynomial that brings the singular values closest to one.
@@ -36,8 +38,8 @@ def orthogonalise(matrices: Float[Tensor, "N R C"], dtype: torch.dtype | None = 
 class Muon(torch.optim.Optimizer):
     """Nesterov momentum whose update is orthogonalised. Jordan et al. 2024.
 
-    Parameters of one shape are updated in one batch of products. A parameter of three axes is a stack of matrices.
-    dtype: of the products; the parameters' own where none is given.
+    Parameters of one shape are updated in one batch of products, of which each process computes its share. A parameter
+    of three axes is a stack of matrices. dtype: of the products; the parameters' own where none is given.
     """
 
     def __init__(
@@ -47,9 +49,10 @@ class Muon(torch.optim.Optimizer):
         momentum: float = 0.95,
         decay: float = 0.0,
         dtype: torch.dtype | None = None,
+        processes: Processes = ALONE,
     ) -> None:
         super().__init__(parameters, {"lr": lr, "momentum": momentum, "decay": decay})
-        self.dtype = dtype
+        self.dtype, self.processes = dtype, processes
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
@@ -75,7 +78,17 @@ class Muon(torch.optim.Optimizer):
         rows, columns = parameters[0].shape[-2:]
         stacked = torch.cat([whole(x).view(-1, rows, columns) for x in looks_ahead])
         rate = group["lr"] * max(1.0, rows / columns) ** 0.5
-        updates = orthogonalise(stacked, self.dtype).split([x.numel() // (rows * columns) for x in looks_ahead])
+        updates = self._orthogonalised(stacked).split([x.numel() // (rows * columns) for x in looks_ahead])
         for parameter, update in zip(parameters, updates, strict=True):
             update = spread_as(update.view(parameter.shape), parameter)
             parameter.mul_(1 - group["lr"] * group["decay"]).sub_(update, alpha=rate)
+
+    def _orthogonalised(self, matrices: Float[Tensor, "N R C"]) -> Float[Tensor, "N R C"]:
+        """Return the matrices orthogonalised, each by one process for all of them."""
+        rank, size = self.processes.rank, self.processes.size
+        if size == 1:
+            return orthogonalise(matrices, self.dtype)
+        share = -(-len(matrices) // size)
+        mine = matrices[rank * share : (rank + 1) * share]
+        mine = orthogonalise(F.pad(mine, (0, 0, 0, 0, 0, share - len(mine))), self.dtype)
+        return torch.cat(self.processes.of_each(mine))[: len(matrices)]

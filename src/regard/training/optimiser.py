@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from regard.training.averaging import MovingAverage
 from regard.training.config import TrainingConfig
 from regard.training.muon import Muon
+from regard.training.processes import ALONE, Processes
 from regard.training.sharding import spread_as, whole
 
 
@@ -15,7 +16,7 @@ class Optimiser:
     With an average, that of the weights is kept as well.
     """
 
-    def __init__(self, model: nn.Module, config: TrainingConfig) -> None:
+    def __init__(self, model: nn.Module, config: TrainingConfig, processes: Processes = ALONE) -> None:
         embeddings = {id(m.weight) for m in model.modules() if isinstance(m, nn.Embedding)}
         embeddings.add(id(model.output_weight))
         parameters = list(model.parameters())
@@ -25,7 +26,7 @@ class Optimiser:
         decay = config.weight_decay
         if config.optimiser == "muon":
             dtype = torch.bfloat16 if config.precision == "bfloat16" else None
-            self.parts.append(Muon(matrices, config.muon_learning_rate, decay=decay, dtype=dtype))
+            self.parts.append(Muon(matrices, config.muon_learning_rate, decay=decay, dtype=dtype, processes=processes))
             groups = [{"params": others, "weight_decay": 0.0}]
         else:
             groups = [{"params": matrices, "weight_decay": decay}, {"params": others, "weight_decay": 0.0}]

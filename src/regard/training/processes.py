@@ -64,8 +64,8 @@ class Processes:
         """Return the tensor of every process, which all have the same shape."""
         if self.size == 1:
             return [tensor]
-        found = [torch.empty_like(tensor) for _ in range(self.size)]
-        dist.all_gather(found, tensor)
+        found = [torch.empty_like(tensor, memory_format=torch.contiguous_format) for _ in range(self.size)]
+        dist.all_gather(found, tensor.contiguous())
         return found
 
     def from_first(self, make: Callable[[], Result]) -> Result:
@@ -86,12 +86,15 @@ class Processes:
         return result if self.is_first else make()
 
 
+ALONE = Processes()
+
+
 @contextmanager
 def together(device: torch.device) -> Iterator[Processes]:
     """Join the processes that `torchrun` started, if it did; a GPU's talk through NCCL and a CPU's through Gloo."""
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
-        yield Processes()
+        yield ALONE
         return
     dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
     try:
