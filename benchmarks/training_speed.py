@@ -89,6 +89,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("data", type=Path, help="folder of train.en, train.de, val.en, val.de")
     parser.add_argument("--model", choices=WIDTHS, default="transformer", help="[%(default)s]")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="threads of each training [%(default)s]")
+    processes = "processes of each of regard's trainings, which share its threads [%(default)s]"
+    parser.add_argument("--processes", type=int, default=1, help=processes)
     parser.add_argument("--rounds", type=int, default=5, help="pairs of trainings [%(default)s]")
     parser.add_argument("--regard-steps", type=int, default=180, help="steps of one training [%(default)s]")
     parser.add_argument("--steps", type=int, default=60, help="steps of another trainer's training [%(default)s]")
@@ -108,6 +110,8 @@ def arguments() -> argparse.Namespace:
         parser.error(
             f"at least 1 round and {fewest} steps are needed; the first {WARM_UP_STEPS} steps are not counted."
         )
+    if options.processes < 1 or options.threads % options.processes:
+        parser.error(f"{options.threads} threads cannot be shared by {options.processes} processes.")
     for name in options.against or []:
         if options.model not in RIVALS[name].models:
             parser.error(f"{RIVALS[name].name} is measured with {' and '.join(RIVALS[name].models)} only.")
@@ -133,13 +137,16 @@ def regard_run(options: argparse.Namespace, place: Path, seed: int, steps: int, 
         *options.set,
         *more,
     ]
-    command = [sys.executable, "-m", "regard", "train", *files[:2], "--model", options.model, "--preset", "tiny"]
+    command = [sys.executable, "-m"]
+    if options.processes > 1:
+        command += ["torch.distributed.run", "--standalone", "--nproc-per-node", str(options.processes), "-m"]
+    command += ["regard", "train", *files[:2], "--model", options.model, "--preset", "tiny"]
     command += ["--device", "cpu", "--valid", files[2], "--valid", files[3], "--to", str(place), "--seed", str(seed)]
     command += [part for setting in settings for part in ("--set", setting)]
-    peak, cores = watch(command, options.threads, place.with_suffix(".log"))
+    peak, cores = watch(command, options.threads // options.processes, place.with_suffix(".log"))
     records = [json.loads(line) for line in (place / "log.jsonl").read_text(encoding="utf-8").splitlines()]
     train = [(r["step"], r["tokens_per_second"]) for r in records if r["kind"] == "train"]
-    return Run(mean_speed(train), peak, cores)
+    return Run(mean_speed(train), peak * options.processes, cores)
 
 
 def write_corpus(run: Path, options: argparse.Namespace, folder: Path) -> Corpus:
@@ -222,9 +229,9 @@ def header(options: argparse.Namespace, corpus: Corpus, regard: Path) -> str:
     sections = "\n".join(f"  {name}: {json.dumps(recipe.get(name))}" for name in ("model", "training", "tokenizer"))
     return (
         f"{options.threads} threads, {platform.platform()}, torch {importlib.metadata.version('torch')}\n"
+        f"regard: {options.processes} process(es), {corpus.regard_parameters:,} parameters\n{sections}\n"
         f"{corpus.n_pairs:,} pairs, {corpus.vocabulary:,} pieces, {corpus.source_tokens:,} source and "
-        f"{corpus.target_tokens:,} target tokens an epoch; batches of {options.batch_tokens:,} cells\n"
-        f"regard: {corpus.regard_parameters:,} parameters\n{sections}"
+        f"{corpus.target_tokens:,} target tokens an epoch; batches of {options.batch_tokens:,} cells"
     )
 
 
