@@ -64,26 +64,30 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
             nll -= picked
             smoothed -= (1 - smoothing) * picked
             if smoothing:
-                smoothed -= smoothing * log_p.sum() / log_p.shape[1]
+                smoothed += smoothing * log_z.sum()
             if z_loss:
                 smoothed += z_loss * log_z.square().sum()
-            apart = _divergence(log_p) if r_drop else None
-            if apart:
-                smoothed += r_drop / 2 * apart[0]
+            slope = 1 + 2 * z_loss * log_z  # (rows, 1), of what grows with the probabilities
+            if r_drop:
+                ratio = torch.sub(*log_p.chunk(2))  # (rows / 2, V)
+                apart, grad = _divergence(log_p.exp_(), ratio, r_drop / 2, slope)
+                smoothed += apart
+            elif wanted:
+                grad = log_p.exp_().mul_(slope) if z_loss else log_p.exp_()
             if wanted:
-                grad = log_p.exp_()
-                if z_loss:
-                    grad *= 1 + 2 * z_loss * log_z
-                grad -= smoothing / log_p.shape[1]
                 grad.scatter_add_(1, ids, grad.new_full(ids.shape, smoothing - 1))
-                if apart:
-                    grad.add_(apart[1], alpha=r_drop / 2)
                 grad = grad.to(dtype)
                 hidden_grad[:, chunk] = (grad @ weight).unflatten(0, (n_passes, -1))
                 if dtype == exact:
                     weight_grad.addmm_(grad.T, read)
                 else:
                     weight_grad += grad.T @ read
+        if smoothing:  # the mean of a position's logits is linear, so that of all positions needs no logits
+            share = smoothing / len(weight)
+            hidden_sum, weight_sum = hidden.sum((0, 1), dtype=exact), weight.sum(0, dtype=exact)
+            smoothed -= share * hidden_sum.dot(weight_sum)
+            hidden_grad -= share * weight_sum
+            weight_grad -= share * hidden_sum
         for total in (smoothed, nll, hidden_grad, weight_grad):
             total /= n_passes
         ctx.save_for_backward(hidden_grad, weight_grad)
@@ -96,15 +100,23 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
         return hidden_grad * grads[0], weight_grad * grads[0], None, None, None, None, None
 
 
-def _divergence(log_p: Float[Tensor, "rows V"]) -> tuple[Tensor, Float[Tensor, "rows V"]]:
-    """Return how far the first half of the rows is from the second, by KL both ways, and its gradient to the logits."""
-    log_first, log_second = log_p.chunk(2)
-    first, second = log_first.exp(), log_second.exp()
-    ratio, difference = log_first - log_second, first - second
+def _divergence(
+    p: Float[Tensor, "rows V"], ratio: Float[Tensor, "half V"], weight: float, slope: Float[Tensor, "rows 1"]
+) -> tuple[Tensor, Float[Tensor, "rows V"]]:
+    """Return weight times how far the first half of p is from the second, by KL both ways, and a gradient to logits.
+
+    ratio: the logarithm of the first half over the second; it is overwritten. The gradient is that of the divergence
+    and slope times p.
+    """
+    first, second = p.chunk(2)
     there = (first * ratio).sum(1, keepdim=True)  # (rows / 2, 1), KL(first || second)
     back = -(second * ratio).sum(1, keepdim=True)  # KL(second || first)
-    grads = first * (ratio - there) + difference, second * (-ratio - back) - difference
-    return (there + back).sum(), torch.cat(grads)
+    ratio *= weight
+    slope = slope + weight * (1 - torch.cat([there, back]))
+    grad = torch.cat([slope[: len(ratio)] + ratio, slope[len(ratio) :] - ratio]).mul_(p)
+    for mine, other in zip(grad.chunk(2), (second, first), strict=True):
+        mine.sub_(other, alpha=weight)
+    return weight * (there + back).sum(), grad
 
 
 def output_loss(
