@@ -11,6 +11,7 @@ from pathlib import Path
 
 SOURCE, TARGET = "en", "de"
 WARM_UP_STEPS = 20
+VOCABULARY = 4000
 STEPS_A_RECORD = 10  # regard's; the others are told to log as often
 FEED_FORWARD, N_HEADS, N_LAYERS, DROPOUT_RATE, LABEL_SMOOTHING = 256, 4, 4, 0.3, 0.1
 WIDTHS = {"transformer": 128, "bahdanau": 256}

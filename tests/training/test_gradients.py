@@ -1,7 +1,8 @@
 import pytest
 import torch
+import torch.nn.functional as F
 
-from regard.batch import Batch, collate
+from regard.batch import Batch, collate, twice
 from regard.errors import TrainingError
 from regard.models.transformer import Transformer, TransformerConfig
 from regard.training import gradients
@@ -44,6 +45,24 @@ def test_batches_taken_in_parts_give_the_same_gradients(model, n_parts):
     torch.testing.assert_close(loss.nll, whole.nll, rtol=0, atol=1e-12)
     for p, gradient in zip(model.parameters(), expected, strict=True):
         torch.testing.assert_close(p.grad, gradient, rtol=0, atol=1e-12)
+
+
+def test_r_drop_passes_a_batch_twice_and_adds_how_far_apart_the_passes_are():
+    model = Transformer(SMALL.model_copy(update={"dropout_rate": 0.4}), 13, 13).double()
+    torch.manual_seed(1)
+    loss = Gradients(model, TrainingConfig(r_drop=3.0), torch.device("cpu"), Processes()).add(BATCH)
+    torch.manual_seed(1)
+    with torch.no_grad():
+        both = (model(twice(BATCH)) @ model.output_weight.T).log_softmax(-1).chunk(2)
+    p, q = (log_p[BATCH.target_keep] for log_p in both)
+    gold = BATCH.gold[BATCH.target_keep]
+    smoothed, nll = (
+        sum(F.cross_entropy(x, gold, label_smoothing=share, reduction="sum") / 2 for x in (p, q)) for share in (0.1, 0)
+    )
+    apart = sum(F.kl_div(a, b, log_target=True, reduction="sum") for a, b in ((p, q), (q, p)))
+    assert loss.n_tokens == N_TOKENS and apart > 0.1
+    torch.testing.assert_close(loss.smoothed, smoothed + 3 / 4 * apart, rtol=0, atol=1e-9)
+    torch.testing.assert_close(loss.nll, nll, rtol=0, atol=1e-9)
 
 
 @pytest.mark.parametrize("size", [2, 3, 6])

@@ -69,8 +69,7 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
                 smoothed += z_loss * log_z.square().sum()
             slope = 1 + 2 * z_loss * log_z  # (rows, 1), of what grows with the probabilities
             if r_drop:
-                ratio = torch.sub(*log_p.chunk(2))  # (rows / 2, V)
-                apart, grad = _divergence(log_p.exp_(), ratio, r_drop / 2, slope)
+                apart, grad = _held_together(log_p, r_drop / 2, slope)
                 smoothed += apart
             elif wanted:
                 grad = log_p.exp_().mul_(slope) if z_loss else log_p.exp_()
@@ -100,14 +99,15 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
         return hidden_grad * grads[0], weight_grad * grads[0], None, None, None, None, None
 
 
-def _divergence(
-    p: Float[Tensor, "rows V"], ratio: Float[Tensor, "half V"], weight: float, slope: Float[Tensor, "rows 1"]
+def _held_together(
+    log_p: Float[Tensor, "rows V"], weight: float, slope: Float[Tensor, "rows 1"]
 ) -> tuple[Tensor, Float[Tensor, "rows V"]]:
-    """Return weight times how far the first half of p is from the second, by KL both ways, and a gradient to logits.
+    """Return weight times how far the first half of the rows is from the second, by KL both ways, and a gradient.
 
-    ratio: the logarithm of the first half over the second; it is overwritten. The gradient is that of the divergence
-    and slope times p.
+    The gradient is to the logits, of that and of what alone would have slope times p. log_p is overwritten.
     """
+    ratio = torch.sub(*log_p.chunk(2))  # (rows / 2, V)
+    p = log_p.exp_()
     first, second = p.chunk(2)
     there = (first * ratio).sum(1, keepdim=True)  # (rows / 2, 1), KL(first || second)
     back = -(second * ratio).sum(1, keepdim=True)  # KL(second || first)

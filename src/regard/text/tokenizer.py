@@ -170,15 +170,18 @@ def _base(vocabulary: dict[str, int]) -> list[str]:
     return CHARACTERS_BASE if "\n" in vocabulary else BASE
 
 
-_SIZES = [(10_000, 1_000), (20_000, 2_000), (100_000, 4_000), (300_000, 8_000), (1_000_000, 16_000)]
+_SIZES = [
+    *((5_000, 1_000), (10_000, 2_000), (20_000, 5_000)),
+    *((100_000, 10_000), (300_000, 12_000), (1_000_000, 16_000)),
+]
 _LARGEST = 32_000
 
 
 def choose_vocabulary(n_pairs: int) -> int:
     """Return a vocabulary size for a corpus: small where each piece would otherwise be seen too seldom.
 
-    4,000 was settled on the 29,000 pairs of Multi30k against 2,000 and 8,000 (docs/results.md); the other sizes are
-    set around it.
+    10,000 was settled on the 29,000 pairs of Multi30k against 4,000 (docs/recipes.md); the other sizes are set around
+    it.
     """
     return next((size for limit, size in _SIZES if n_pairs <= limit), _LARGEST)
 
