@@ -57,6 +57,12 @@ ON_PAIRS: dict[str, dict[str, Settings]] = {
             "training": {"epochs": 24, "batch_tokens": 2048},
         },
     },
+    "thorough": {
+        "transformer": {
+            "model": {"dropout_rate": 0.2},
+            "training": {"epochs": 32, "batch_tokens": 2048, "weight_decay": 0.1, "r_drop": 3.0},
+        },
+    },
     "small": {
         "rnn": {
             "model": {"width": 512, "embedding_width": 384, "dropout_rate": 0.2},
