@@ -79,7 +79,9 @@ def train(
     ] = None,
     preset: Annotated[
         str | None,
-        typer.Option(help="tiny, small, base; thorough or quick; or a paper's: paper, gpt2, ...", show_default="by corpus size"),
+        typer.Option(
+            help="tiny, small, base; thorough or quick; or a paper's: paper, gpt2, ...", show_default="by corpus size"
+        ),
     ] = None,
     recipe: Annotated[Path | None, typer.Option(help="A TOML file of settings.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="section.key=value, over the recipe.")] = None,
