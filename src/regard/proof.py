@@ -22,6 +22,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from regard.batch import BOS, EOS, Batch, collate, collate_text, to_device
 from regard.models import MODELS
 from regard.nn.attention import attend
+from regard.nn.attention_kernel import attend_short
 from regard.nn.ladder_proof import comparisons
 from regard.nn.trace import Trace
 
@@ -41,6 +42,9 @@ LENGTHS = (7, 2, 12, 5)
 
 Result = tuple[list[Tensor], list[Tensor]]
 """Outputs and gradients of one path."""
+
+Attention = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""Queries, keys and values to attended values."""
 
 ModelPath = Callable[[nn.Module], Sequence[Tensor]]
 """One way from a model to its outputs, a tensor (positions, width) a sentence."""
@@ -92,21 +96,33 @@ def prove_ladder(device: torch.device) -> Iterator[Proof]:
 
 
 def prove_kernels(device: torch.device) -> Iterator[Proof | str]:
-    """Yield each kernel of PyTorch's attention against `attend`, or a sentence where it is not to be had here."""
+    """Yield each kernel of attention against `attend`, or a sentence where it is not to be had here."""
+    lower = torch.ones(33, 33, dtype=torch.bool, device=device).tril()
     backends = (SDPBackend.MATH, SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.CUDNN_ATTENTION)
-    for backend, dtype in itertools.product(backends, TOLERANCE):
-        name = f"attention kernel {backend.name.lower()}"
+    kernels: dict[str, Attention] = {backend.name.lower(): pytorch_kernel(backend) for backend in backends}
+    if device.type == "cpu":
+        kernels["short sequences"] = lambda q, k, v: attend_short(q, k, v, lower)
+    for (kernel, attention), dtype in itertools.product(kernels.items(), TOLERANCE):
+        name = f"attention kernel {kernel}"
         random = torch.Generator().manual_seed(2)
         q, k, v = (torch.randn(2, 4, 33, 16, generator=random).to(device, dtype) for _ in range(3))
         try:
-            with sdpa_kernel(backend), warnings.catch_warnings(action="ignore"):  # they say why it is not to be had
-                found = differentiated(lambda q, k, v: F.scaled_dot_product_attention(q, k, v, is_causal=True), q, k, v)
+            found = differentiated(attention, q, k, v)
         except RuntimeError:
             yield f"{name}, {str(dtype).removeprefix('torch.')}: not available here"
             continue
-        keep = torch.ones(33, 33, dtype=torch.bool, device=device).tril()
-        expected = differentiated(lambda q, k, v: attend(q, k, v, keep)[0], *(x.double() for x in (q, k, v)))  # noqa: B023
+        expected = differentiated(lambda q, k, v: attend(q, k, v, lower)[0], *(x.double() for x in (q, k, v)))
         yield Proof(name, dtype, error(found[0], expected[0]), error(found[1], expected[1]))
+
+
+def pytorch_kernel(backend: SDPBackend) -> Attention:
+    """Return causal attention by one of PyTorch's kernels, which raises RuntimeError where it is not to be had."""
+
+    def attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        with sdpa_kernel(backend), warnings.catch_warnings(action="ignore"):  # they say why it is not to be had
+            return F.scaled_dot_product_attention(q, k, v, is_causal=True)
+
+    return attention
 
 
 def differentiated(function: Callable[..., Tensor], *inputs: Tensor) -> Result:

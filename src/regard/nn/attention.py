@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from regard.nn.attention_kernel import attend_short, is_short
 from regard.nn.trace import Trace
 
 
@@ -36,13 +37,16 @@ def attend_fast(
     *,
     causal: bool = False,
 ) -> Float[Tensor, "B H T K"]:
-    """Return what `attend` returns, without the weights, from PyTorch's fused kernel.
+    """Return what `attend` returns, without the weights, from PyTorch's fused kernel, or ours for a CPU.
 
-    causal: instead of a mask that keeps the lower triangle, for as many queries as keys; half the work is left out.
-    There is no dropout on the weights: on a CPU the kernel is fused only without it. Its backward pass there takes six
-    times as long in bfloat16 as in float32, so it is given float32.
+    causal: instead of a mask that keeps the lower triangle, for as many queries as keys; PyTorch's leaves out half the
+    work. There is no dropout on the weights: on a CPU that kernel is fused only without it. Its backward pass there
+    takes six times as long in bfloat16 as in float32, so it is given float32.
     """
     assert not causal or (keep is None and q.shape[2] == k.shape[2]), "the kernel's causal mask is aligned top-left"
+    if is_short(q, k):
+        lower = torch.ones(q.shape[2], k.shape[2], dtype=torch.bool).tril() if causal else keep
+        return attend_short(q, k, v, lower)
     if q.device.type == "cpu" and q.dtype == torch.bfloat16:
         with torch.autocast("cpu", enabled=False):
             return attend_fast(q.float(), k.float(), v.float(), keep, causal=causal).to(q.dtype)

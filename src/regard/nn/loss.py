@@ -58,9 +58,10 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
             read = hidden[:, chunk].flatten(0, 1)  # (rows, D)
             ids = gold[chunk].repeat(n_passes)[:, None]  # (rows, 1)
             logits = (read @ weight.T).to(exact)  # (rows, V)
-            log_p = torch.log_softmax(logits, dim=-1)
-            log_z = logits[:, :1] - log_p[:, :1]  # (rows, 1), the logarithm of the softmax's sum
-            picked = log_p.gather(1, ids).sum()
+            p = logits.softmax(-1)  # and not its logarithm, whose exponential would take longer than both
+            likeliest, log_highest = logits.amax(-1, keepdim=True), p.amax(-1, keepdim=True).log()  # (rows, 1)
+            log_z = likeliest - log_highest  # (rows, 1), the logarithm of the softmax's sum
+            picked = (logits.gather(1, ids) - likeliest + log_highest).sum()
             nll -= picked
             smoothed -= (1 - smoothing) * picked
             if smoothing:
@@ -69,10 +70,10 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
                 smoothed += z_loss * log_z.square().sum()
             slope = 1 + 2 * z_loss * log_z  # (rows, 1), of what grows with the probabilities
             if r_drop:
-                apart, grad = _held_together(log_p, r_drop / 2, slope)
+                apart, grad = _held_together(logits, log_z, p, r_drop / 2, slope)
                 smoothed += apart
-            elif wanted:
-                grad = log_p.exp_().mul_(slope) if z_loss else log_p.exp_()
+            else:
+                grad = p.mul_(slope) if z_loss else p
             if wanted:
                 grad.scatter_add_(1, ids, grad.new_full(ids.shape, smoothing - 1))
                 grad = grad.to(dtype)
@@ -100,14 +101,17 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
 
 
 def _held_together(
-    log_p: Float[Tensor, "rows V"], weight: float, slope: Float[Tensor, "rows 1"]
+    logits: Float[Tensor, "rows V"],
+    log_z: Float[Tensor, "rows 1"],
+    p: Float[Tensor, "rows V"],
+    weight: float,
+    slope: Float[Tensor, "rows 1"],
 ) -> tuple[Tensor, Float[Tensor, "rows V"]]:
     """Return weight times how far the first half of the rows is from the second, by KL both ways, and a gradient.
 
-    The gradient is to the logits, of that and of what alone would have slope times p. log_p is overwritten.
+    The gradient is to the logits, of that and of what alone would have slope times p, their softmax.
     """
-    ratio = torch.sub(*log_p.chunk(2))  # (rows / 2, V)
-    p = log_p.exp_()
+    ratio = torch.sub(*logits.chunk(2)).sub_(torch.sub(*log_z.chunk(2)))  # (rows / 2, V), log(first / second)
     first, second = p.chunk(2)
     there = (first * ratio).sum(1, keepdim=True)  # (rows / 2, 1), KL(first || second)
     back = -(second * ratio).sum(1, keepdim=True)  # KL(second || first)

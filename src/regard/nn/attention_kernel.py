@@ -1,0 +1,67 @@
+"""Attention for short sequences on a CPU, where PyTorch's kernel spends its time on anything but the products."""
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float
+from torch import Tensor
+from torch.autograd.function import FunctionCtx
+
+from regard.nn.precision import for_products, product_dtype
+
+MOST_KEYS = {torch.bfloat16: 256}
+"""Up to how many keys `attend_short` is the faster one, by the type of the products; 32 in others.
+
+Where it was measured it was so in bfloat16 for any number, but its memory grows with the square.
+"""
+
+FEWEST_KEYS = 16
+"""The numbers in a wide vector register; over shorter rows PyTorch's softmax goes one by one, six times as slowly."""
+
+
+def is_short(q: Float[Tensor, "B H T K"], k: Float[Tensor, "B H S K"]) -> bool:
+    """Return whether `attend_short` is the one to take: on a CPU, for more than one query and not too many keys."""
+    return q.device.type == "cpu" and q.shape[2] > 1 and k.shape[2] <= MOST_KEYS.get(product_dtype(q), 32)
+
+
+def attend_short(
+    q: Float[Tensor, "B H T K"],
+    k: Float[Tensor, "B H S K"],
+    v: Float[Tensor, "B H S K"],
+    keep: Bool[Tensor, "*#keep"] | None = None,
+) -> Float[Tensor, "B H T K"]:
+    """Return what `attend` returns, without the weights, which are remembered in the type of the products."""
+    q, k, v = for_products(q), for_products(k), for_products(v)
+    n_keys = k.shape[2]
+    if (missing := FEWEST_KEYS - n_keys) > 0:
+        k, v = F.pad(k, (0, 0, 0, missing)), F.pad(v, (0, 0, 0, missing))
+        keep = torch.ones(n_keys, dtype=torch.bool) if keep is None else keep.expand(*keep.shape[:-1], n_keys)
+        keep = F.pad(keep, (0, missing))
+    with torch.autocast(q.device.type, enabled=False):
+        return _ShortAttention.apply(q, k, v, keep)
+
+
+class _ShortAttention(torch.autograd.Function):
+    """Products are taken in the type of q, k and v, the softmax in float32 at least."""
+
+    @staticmethod
+    def forward(ctx: FunctionCtx, q: Tensor, k: Tensor, v: Tensor, keep: Tensor | None) -> Tensor:
+        exact = torch.promote_types(q.dtype, torch.float32)
+        q, k, v = q * q.shape[-1] ** -0.5, k.contiguous(), v.contiguous()
+        energies = (q @ k.mT).to(exact)  # (B, H, T, S)
+        if keep is not None:  # a sum takes a fifth of the time of a choice
+            energies += torch.zeros(keep.shape, dtype=exact).masked_fill_(~keep, torch.finfo(exact).min)
+        weights = energies.softmax(-1)
+        if keep is not None and not (sees := keep.any(-1, keepdim=True)).all():
+            weights *= sees
+        weights = weights.to(q.dtype)
+        ctx.save_for_backward(q, k, v, weights)
+        return weights @ v
+
+    @staticmethod
+    def backward(ctx: FunctionCtx, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        q, k, v, weights = ctx.saved_tensors  # type: ignore[attr-defined]
+        exact = torch.promote_types(q.dtype, torch.float32)
+        grad = grads[0].contiguous()
+        by_weights = (grad @ v.mT).to(exact)
+        by_energies = torch._softmax_backward_data(by_weights, weights.to(exact), -1, exact).to(q.dtype)
+        return (by_energies @ k).mul_(q.shape[-1] ** -0.5), by_energies.mT @ q, weights.mT @ grad, None
