@@ -37,7 +37,7 @@ def attend_fast(
     *,
     causal: bool = False,
 ) -> Float[Tensor, "B H T K"]:
-    """Return what `attend` returns, without the weights, from PyTorch's fused kernel, or ours for a CPU.
+    """Return what `attend` returns, without the weights, from PyTorch's fused kernel or `attend_short`.
 
     causal: instead of a mask that keeps the lower triangle, for as many queries as keys; PyTorch's leaves out half the
     work. There is no dropout on the weights: on a CPU that kernel is fused only without it. Its backward pass there

@@ -1,4 +1,4 @@
-"""Attention for short sequences on a CPU, where PyTorch's kernel spends its time on anything but the products."""
+"""Attention in bfloat16 on a CPU, where PyTorch's kernel spends its time on anything but the products."""
 
 import torch
 import torch.nn.functional as F
@@ -8,19 +8,20 @@ from torch.autograd.function import FunctionCtx
 
 from regard.nn.precision import for_products, product_dtype
 
-MOST_KEYS = {torch.bfloat16: 256}
-"""Up to how many keys `attend_short` is the faster one, by the type of the products; 32 in others.
-
-Where it was measured it was so in bfloat16 for any number, but its memory grows with the square.
-"""
+MOST_KEYS = 256
+"""Up to how many keys the weights are remembered: their memory grows with the square, as PyTorch's does not."""
 
 FEWEST_KEYS = 16
 """The numbers in a wide vector register; over shorter rows PyTorch's softmax goes one by one, six times as slowly."""
 
 
 def is_short(q: Float[Tensor, "B H T K"], k: Float[Tensor, "B H S K"]) -> bool:
-    """Return whether `attend_short` is the one to take: on a CPU, for more than one query and not too many keys."""
-    return q.device.type == "cpu" and q.shape[2] > 1 and k.shape[2] <= MOST_KEYS.get(product_dtype(q), 32)
+    """Return whether `attend_short` is the one to take: more than one query, not too many keys, bfloat16 on a CPU.
+
+    In float32 PyTorch's kernel was as fast where it was measured.
+    """
+    here = q.device.type == "cpu" and product_dtype(q) == torch.bfloat16
+    return here and q.shape[2] > 1 and k.shape[2] <= MOST_KEYS
 
 
 def attend_short(
