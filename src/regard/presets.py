@@ -143,6 +143,8 @@ ON_PAIRS: dict[str, dict[str, Settings]] = {
     },
 }
 
+TINY_ON_TEXT = {"context": 128, "ngrams": 5, "ngram_buckets": 16384, "ngram_dropout": 0.6, "dropout_rate": 0.2}
+
 ON_TEXT: dict[str, dict[str, Settings]] = {
     "quick": {
         "gpt": {
@@ -167,14 +169,14 @@ ON_TEXT: dict[str, dict[str, Settings]] = {
     },
     "tiny": {
         "gpt": {
-            "model": {
-                "context": 128,
-                "ngrams": 5,
-                "ngram_buckets": 16384,
-                "ngram_dropout": 0.6,
-                "dropout_rate": 0.2,
-            },
+            "model": TINY_ON_TEXT,
             "training": {"epochs": 10, "batch_tokens": 2048, "label_smoothing": 0.0},
+        }
+    },
+    "thorough": {
+        "gpt": {
+            "model": TINY_ON_TEXT,
+            "training": {"epochs": 13, "batch_tokens": 2048, "label_smoothing": 0.0, "r_drop": 1.0},
         }
     },
     "small": {
