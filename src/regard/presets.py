@@ -144,6 +144,7 @@ ON_PAIRS: dict[str, dict[str, Settings]] = {
 }
 
 TINY_ON_TEXT = {"context": 128, "ngrams": 5, "ngram_buckets": 16384, "ngram_dropout": 0.6, "dropout_rate": 0.2}
+"""The model of `tiny` and `thorough`."""
 
 ON_TEXT: dict[str, dict[str, Settings]] = {
     "quick": {

@@ -42,7 +42,10 @@ def attend_short(
 
 
 class _ShortAttention(torch.autograd.Function):
-    """Products are taken in the type of q, k and v, the softmax in float32 at least."""
+    """Products are taken in the type of q, k and v, the softmax and its backward pass in float32 at least.
+
+    The latter takes ten times as long in bfloat16 where a row is no multiple of a register.
+    """
 
     @staticmethod
     def forward(ctx: FunctionCtx, q: Tensor, k: Tensor, v: Tensor, keep: Tensor | None) -> Tensor:
