@@ -43,9 +43,6 @@ LENGTHS = (7, 2, 12, 5)
 Result = tuple[list[Tensor], list[Tensor]]
 """Outputs and gradients of one path."""
 
-Attention = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""Queries, keys and values to attended values."""
-
 ModelPath = Callable[[nn.Module], Sequence[Tensor]]
 """One way from a model to its outputs, a tensor (positions, width) a sentence."""
 
@@ -96,33 +93,35 @@ def prove_ladder(device: torch.device) -> Iterator[Proof]:
 
 
 def prove_kernels(device: torch.device) -> Iterator[Proof | str]:
-    """Yield each kernel of attention against `attend`, or a sentence where it is not to be had here."""
-    lower = torch.ones(33, 33, dtype=torch.bool, device=device).tril()
+    """Yield each kernel of attention against `attend`, or a sentence where one of PyTorch's is not to be had here."""
     backends = (SDPBackend.MATH, SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.CUDNN_ATTENTION)
-    kernels: dict[str, Attention] = {backend.name.lower(): pytorch_kernel(backend) for backend in backends}
-    if device.type == "cpu":
-        kernels["short sequences"] = lambda q, k, v: attend_short(q, k, v, lower)
-    for (kernel, attention), dtype in itertools.product(kernels.items(), TOLERANCE):
-        name = f"attention kernel {kernel}"
-        random = torch.Generator().manual_seed(2)
-        q, k, v = (torch.randn(2, 4, 33, 16, generator=random).to(device, dtype) for _ in range(3))
+    for backend, dtype in itertools.product(backends, TOLERANCE):
+        name = backend.name.lower()
         try:
-            found = differentiated(attention, q, k, v)
+            with sdpa_kernel(backend), warnings.catch_warnings(action="ignore"):  # they say why it is not to be had
+                proof = prove_kernel(
+                    name, lambda q, k, v: F.scaled_dot_product_attention(q, k, v, is_causal=True), dtype, device
+                )
         except RuntimeError:
-            yield f"{name}, {str(dtype).removeprefix('torch.')}: not available here"
-            continue
-        expected = differentiated(lambda q, k, v: attend(q, k, v, lower)[0], *(x.double() for x in (q, k, v)))
-        yield Proof(name, dtype, error(found[0], expected[0]), error(found[1], expected[1]))
+            yield f"attention kernel {name}, {str(dtype).removeprefix('torch.')}: not available here"
+        else:
+            yield proof
+    for dtype in TOLERANCE if device.type == "cpu" else ():
+        yield prove_kernel("short sequences", lambda q, k, v: attend_short(q, k, v, lower_triangle(q)), dtype, device)
 
 
-def pytorch_kernel(backend: SDPBackend) -> Attention:
-    """Return causal attention by one of PyTorch's kernels, which raises RuntimeError where it is not to be had."""
+def prove_kernel(name: str, attention: Callable[..., Tensor], dtype: torch.dtype, device: torch.device) -> Proof:
+    """Return causal attention by a kernel against `attend`."""
+    random = torch.Generator().manual_seed(2)
+    q, k, v = (torch.randn(2, 4, 33, 16, generator=random).to(device, dtype) for _ in range(3))
+    found = differentiated(attention, q, k, v)
+    expected = differentiated(lambda q, k, v: attend(q, k, v, lower_triangle(q))[0], *(x.double() for x in (q, k, v)))
+    return Proof(f"attention kernel {name}", dtype, error(found[0], expected[0]), error(found[1], expected[1]))
 
-    def attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        with sdpa_kernel(backend), warnings.catch_warnings(action="ignore"):  # they say why it is not to be had
-            return F.scaled_dot_product_attention(q, k, v, is_causal=True)
 
-    return attention
+def lower_triangle(q: Tensor) -> Tensor:
+    """Return the mask of causal attention for queries (B, H, T, K) and as many keys."""
+    return torch.ones(q.shape[2], q.shape[2], dtype=torch.bool, device=q.device).tril()
 
 
 def differentiated(function: Callable[..., Tensor], *inputs: Tensor) -> Result:

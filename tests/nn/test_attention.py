@@ -54,7 +54,7 @@ def keep_masks(n_queries=4, n_keys=6):
 
 
 @pytest.mark.parametrize("kernel", [attend_fast, attend_short])
-@pytest.mark.parametrize("n_keys", [6, 20])  # fewer than a register holds, and more
+@pytest.mark.parametrize("n_keys", [6, 20, 300])  # fewer than a register holds, more, and more than are remembered
 @pytest.mark.parametrize("mask", keep_masks())
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 1e-5), (torch.bfloat16, 0.1)])
 def test_fast_equals_attend_in_outputs_and_gradients(kernel, n_keys, mask, dtype, tolerance):

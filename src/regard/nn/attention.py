@@ -1,7 +1,7 @@
 """Attention as pure functions, and the two layers made of them.
 
-`attend` is the definition: it spells out the weights. `attend_fast` is the fused kernel, proven equal to it. Which of
-the two runs is decided by whether somebody handed down a trace.
+`attend` is the definition: it spells out the weights. `attend_fast` takes the fastest kernel there is, proven equal to
+it. Which of the two runs is decided by whether somebody handed down a trace.
 """
 
 import torch

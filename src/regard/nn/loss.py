@@ -58,24 +58,10 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
             read = hidden[:, chunk].flatten(0, 1)  # (rows, D)
             ids = gold[chunk].repeat(n_passes)[:, None]  # (rows, 1)
             logits = (read @ weight.T).to(exact)  # (rows, V)
-            p = logits.softmax(-1)  # and not its logarithm, whose exponential would take longer than both
-            likeliest, log_highest = logits.amax(-1, keepdim=True), p.amax(-1, keepdim=True).log()  # (rows, 1)
-            log_z = likeliest - log_highest  # (rows, 1), the logarithm of the softmax's sum
-            picked = (logits.gather(1, ids) - likeliest + log_highest).sum()
-            nll -= picked
-            smoothed -= (1 - smoothing) * picked
-            if smoothing:
-                smoothed += smoothing * log_z.sum()
-            if z_loss:
-                smoothed += z_loss * log_z.square().sum()
-            slope = 1 + 2 * z_loss * log_z  # (rows, 1), of what grows with the probabilities
-            if r_drop:
-                apart, grad = _held_together(logits, log_z, p, r_drop / 2, slope)
-                smoothed += apart
-            else:
-                grad = p.mul_(slope) if z_loss else p
+            chunk_smoothed, chunk_nll, grad = _chunk_loss(logits, ids, smoothing, z_loss, r_drop)
+            smoothed += chunk_smoothed
+            nll += chunk_nll
             if wanted:
-                grad.scatter_add_(1, ids, grad.new_full(ids.shape, smoothing - 1))
                 grad = grad.to(dtype)
                 hidden_grad[:, chunk] = (grad @ weight).unflatten(0, (n_passes, -1))
                 if dtype == exact:
@@ -98,6 +84,27 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
     def backward(ctx: FunctionCtx, *grads: Tensor) -> tuple[Tensor | None, ...]:
         hidden_grad, weight_grad = ctx.saved_tensors  # type: ignore[attr-defined]
         return hidden_grad * grads[0], weight_grad * grads[0], None, None, None, None, None
+
+
+def _chunk_loss(
+    logits: Float[Tensor, "rows V"], ids: Int[Tensor, "rows 1"], smoothing: float, z_loss: float, r_drop: float
+) -> tuple[Tensor, Tensor, Float[Tensor, "rows V"]]:
+    """Return some positions' loss, their negative log-likelihood and the loss's gradient to the logits.
+
+    What smoothing gives to the mean of a position's logits is left out of loss and gradient.
+    """
+    p = logits.softmax(-1)  # and not its logarithm, whose exponential takes longer than a softmax
+    likeliest, log_highest = logits.amax(-1, keepdim=True), p.amax(-1, keepdim=True).log()  # (rows, 1)
+    log_z = likeliest - log_highest  # (rows, 1), the logarithm of the softmax's sum
+    nll = (likeliest - logits.gather(1, ids) - log_highest).sum()
+    smoothed = (1 - smoothing) * nll + smoothing * log_z.sum() + z_loss * log_z.square().sum()
+    slope = 1 + 2 * z_loss * log_z  # (rows, 1), of what grows with the probabilities
+    if r_drop:
+        apart, grad = _held_together(logits, log_z, p, r_drop / 2, slope)
+        smoothed += apart
+    else:
+        grad = p.mul_(slope) if z_loss else p
+    return smoothed, nll, grad.scatter_add_(1, ids, grad.new_full(ids.shape, smoothing - 1))
 
 
 def _held_together(
