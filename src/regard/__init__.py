@@ -1,4 +1,4 @@
-"""Train, compare, show and serve sequence models on your own text."""
+"""Train, use and look into sequence models on your own text."""
 
 from importlib.metadata import version
 

@@ -10,7 +10,7 @@ from regard import __version__
 
 app = typer.Typer(
     name="regard",
-    help="Train, compare, show and serve sequence models on your own text.",
+    help="Train, use and look into sequence models on your own text.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -51,7 +51,7 @@ def regard(
         bool, typer.Option("--version", callback=version, is_eager=True, help="Print the version and leave.")
     ] = False,
 ) -> None:
-    """Train, compare, show and serve sequence models on your own text."""
+    """Train, use and look into sequence models on your own text."""
 
 
 @app.command()
