@@ -41,7 +41,7 @@ def replacing(directory: Path, marker: str) -> Iterator[Path]:
             temporary.mkdir()
             yield temporary
             for path in (*temporary.iterdir(), temporary):
-                _sync(path)
+                sync(path)
             _swap(temporary, directory)
         finally:
             _tidy(directory, marker)
@@ -55,7 +55,7 @@ def _swap(temporary: Path, directory: Path) -> None:
     else:
         directory.rename(_aside(directory))
     temporary.rename(directory)
-    _sync(directory.parent)
+    sync(directory.parent)
 
 
 def _tidy(directory: Path, marker: str) -> None:
@@ -80,7 +80,7 @@ def _is_vacant(directory: Path) -> bool:
     return not directory.exists() or (directory.is_dir() and not any(directory.iterdir()))
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
     """Wait until a file, or a directory's list of names, is on the disk."""
     if os.name == "nt" and path.is_dir():
         return  # Windows has no way to ask this of a directory

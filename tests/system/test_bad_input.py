@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from tests.conftest import TINY
 
 from regard.text.lines import LONGEST
 
@@ -133,6 +134,40 @@ def test_a_run_begun_with_other_settings_is_left_alone(regard, corpus, trained):
     done = regard("train", *corpus, "--to", trained, "--model", "bahdanau", "--set", "model.width=32")
     assert_refused(done, "was begun with other settings", "model.width: 16 -> 32", "--fresh")
     assert {p: p.read_bytes() for p in trained.rglob("*") if p.is_file()} == before
+
+
+def test_a_run_begun_with_other_text_to_validate_on_is_left_alone(regard, corpus, trained):
+    source, target = corpus
+    done = regard("train", *corpus, "--to", trained, "--model", "bahdanau", *TINY, "--valid", source, "--valid", target)
+    assert_refused(done, "was begun with other settings", "validation of the data", "--fresh")
+
+
+@pytest.fixture
+def mine(trained, tmp_path) -> Path:
+    shutil.copytree(trained, tmp_path / "mine")
+    return tmp_path / "mine"
+
+
+def test_a_model_whose_checkpoints_are_gone_is_not_trained_over(regard, corpus, mine):
+    shutil.rmtree(mine / "checkpoints")
+    before = {p: p.read_bytes() for p in mine.rglob("*") if p.is_file()}
+    done = regard("train", *corpus, "--to", mine, "--model", "bahdanau", *TINY)
+    assert_refused(done, "holds a model of 12 steps and no whole checkpoint", "--fresh")
+    assert {p: p.read_bytes() for p in mine.rglob("*") if p.is_file()} == before
+
+
+def test_a_run_whose_recipe_is_damaged_is_left_alone(regard, corpus, mine):
+    (mine / "recipe.toml").write_bytes(b"\xff\xfe = [")
+    done = regard("train", *corpus, "--to", mine, "--model", "bahdanau", *TINY)
+    assert_refused(done, "recipe.toml cannot be read", "--fresh")
+    assert (mine / "best" / "model.safetensors").exists()
+
+
+def test_a_sentence_longer_than_the_positions_is_found_before_the_first_step(regard, corpus, tmp_path):
+    few = ["--model", "gpt", "--set", "model.positions=learned", "--set", "model.context=8", "--set", "model.n_heads=2"]
+    done = regard("train", *corpus, "--to", tmp_path / "run", *TINY, *few)
+    assert_refused(done, "this model has learned 8 positions", "model.positions=rotary")
+    assert "step 1" not in done.stderr
 
 
 def test_a_missing_run(regard, tmp_path):

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import signal
 import subprocess
 import sys
@@ -89,6 +90,16 @@ def test_an_interrupted_training_leaves_with_130(corpus, tmp_path):
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
     assert process.wait() == 130
+
+
+def test_a_training_that_nobody_listens_to_goes_on(corpus, tmp_path):
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "regard", "train", *map(str, corpus), "--to", str(tmp_path / "run")]
+    done = subprocess.run([*command, *TINY, "--set", "model.n_heads=2"], stderr=writing, check=False)
+    os.close(writing)
+    assert done.returncode == 0
+    assert (tmp_path / "run" / "checkpoints" / "step-12").is_dir()
 
 
 def test_the_version_is_printed(regard):

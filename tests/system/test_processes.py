@@ -95,6 +95,13 @@ def test_two_processes_train_as_one_does_and_either_goes_on_where_the_other_stop
     assert_same_training(changing, alone)
 
 
+def test_a_mistake_that_the_first_process_finds_ends_both_with_one_message(trained, corpus):
+    done = on_two("train", *corpus, "--to", trained, "--model", "bahdanau", *TINY, "--set", "model.width=32")
+    assert done.returncode != 0
+    assert done.stderr.count("regard: ") == done.stderr.count("was begun with other settings: model.width") == 1
+    assert "exitcode  : 2" in done.stderr and "Connection" not in done.stderr, done.stderr
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_what_ends_both_processes_leaves_a_checkpoint_from_which_one_goes_on(regard, corpus, tmp_path, number):
     alone = tmp_path / "alone"

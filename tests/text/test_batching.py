@@ -126,6 +126,8 @@ def test_the_survey_is_what_a_walk_through_the_first_epoch_finds():
     assert stream.survey.n_batches == len(batches)
     assert stream.survey.padding == pytest.approx(share)
     assert stream.survey.largest.source.numel() + stream.survey.largest.target.numel() == largest
+    longest = max(int((batch.source_keep.sum(1) + batch.target_keep.sum(1)).max()) for batch in batches)
+    assert stream.survey.longest.source.numel() + stream.survey.longest.target.numel() == longest
 
 
 def test_sorting_leaves_under_five_percent_of_padding_when_a_window_has_many_batches():

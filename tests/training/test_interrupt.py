@@ -1,9 +1,12 @@
 import os
 import signal
 import threading
+import time
 
 import pytest
+from tests.conftest import forking
 
+from regard.training import interrupt
 from regard.training.interrupt import Interrupted, Interrupts
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
@@ -28,6 +31,33 @@ def test_a_signal_ends_what_can_be_done_again_where_it_stands(number):
     with interrupts.held(), pytest.raises(Interrupted), interrupts.at_once():
         os.kill(os.getpid(), number)
         pytest.fail("the block went on")
+
+
+def test_the_same_signal_sent_by_scheduler_and_launcher_counts_once():
+    said: list[str] = []
+    interrupts = Interrupts(said.append)
+    with interrupts.held():
+        for _ in range(3):
+            os.kill(os.getpid(), signal.SIGTERM)
+        assert len(said) == 1
+        with pytest.raises(Interrupted):
+            interrupts.check()
+
+
+def signalled_twice() -> None:
+    interrupt.ECHO = 0.0
+    with Interrupts(lambda _: None).held():
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGTERM)
+        os._exit(9)
+
+
+def test_a_second_signal_ends_the_process_at_once():
+    process = forking.Process(target=signalled_twice)
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGTERM
 
 
 def test_a_signal_that_came_before_such_a_block_keeps_it_from_beginning():

@@ -114,12 +114,28 @@ def test_the_best_may_be_the_weights_or_one_of_their_averages(start):
         )
         trainer.train(None)
         own = dict(trainer.model.named_parameters())
-        mean = mean_weights(trainer.model, trainer.run.steps()[:2])
+        mean = mean_weights(bundle.model for _, bundle in trainer.run.whole(pytest.fail))
         candidates = [trainer.optimiser.average.weights, own, mean]
         kept = dict(load_bundle(trainer.run.best).model.named_parameters())
         same = [all(torch.equal(kept[name], weights[name]) for name in kept) for weights in candidates]
         assert same == [i == best for i in range(3)]
         shutil.rmtree(trainer.run.path)
+
+
+def test_a_damaged_checkpoint_is_left_out_of_the_average(start, capsys):
+    scores = iter([1.0, 5.0])
+
+    def validate(model: torch.nn.Module) -> dict[str, float]:
+        weights = trainer.run.checkpoints / "step-15" / "model.safetensors"
+        weights.write_bytes(weights.read_bytes()[:-4] + b"\0\0\0\1")
+        return {"score": next(scores), "nll": 1.0}
+
+    settings = {"steps": 20, "checkpoint_steps": 5, "average_checkpoints": 2, "validation_steps": 1000}
+    trainer = start(validate=validate, **settings)
+    trainer.train(None)
+    kept = dict(load_bundle(trainer.run.best).model.named_parameters())
+    assert all(torch.equal(kept[name], weight) for name, weight in trainer.model.named_parameters())
+    assert "step-15/model.safetensors was changed" in capsys.readouterr().err
 
 
 def test_a_model_that_gets_no_better_ends_the_run(start):
@@ -129,6 +145,15 @@ def test_a_model_that_gets_no_better_ends_the_run(start):
     )
     progress = trainer.train(None)
     assert (progress.step, progress.best_step, progress.best_score) == (60, 40, 2.1)
+
+
+def test_what_might_not_fit_is_tried_before_the_first_step(start):
+    trainer, tried = start(steps=1), []
+    trainer.gradients.rehearse = lambda batch, say: tried.append((trainer.progress.step, batch))
+    trainer.train(None)
+    survey = trainer.stream.survey
+    assert [step for step, _ in tried] == [0, 0]
+    assert tried[0][1] is survey.longest and tried[1][1] is survey.largest
 
 
 def test_only_the_newest_checkpoints_are_kept(start):
@@ -201,6 +226,31 @@ def test_a_signal_lets_the_step_end_and_saves(start):
         trainer.train(None)
     assert steps == list(range(1, 8))
     assert [path.name for path in trainer.run.steps()] == ["step-7"]
+
+
+def test_a_signal_that_comes_while_the_processes_agree_is_not_lost(start):
+    trainer = start(steps=30)
+
+    class Slow(Processes):
+        def most(self, *values: float) -> list[float]:
+            if trainer.progress.step == 7:
+                os.kill(os.getpid(), signal.SIGTERM)
+            return super().most(*values)
+
+    trainer.processes = Slow()
+    with pytest.raises(Interrupted):
+        trainer.train(None)
+    assert [path.name for path in trainer.run.steps()] == ["step-8"]
+
+
+def test_what_a_signal_saved_takes_no_place_among_the_checkpoints_that_are_averaged(start):
+    settings = {"steps": 20, "checkpoint_steps": 5, "keep_checkpoints": 2, "average_checkpoints": 2}
+    trainer = start(**settings)
+    train_until(trainer, None, 17)
+    assert [path.name for path in trainer.run.steps()] == ["step-17", "step-15"]
+    again = start(**settings)
+    train_until(again, again.run.steps()[0], None)
+    assert [path.name for path in again.run.steps()] == ["step-20", "step-15"]
 
 
 def train_until(trainer: Trainer, checkpoint, step: int | None) -> list[list[list[int]]]:

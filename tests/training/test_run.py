@@ -59,6 +59,19 @@ def test_a_damaged_checkpoint_is_named_and_the_older_one_taken(saved, file, dama
     assert len(warnings) == 1 and "step-20" in warnings[0]
 
 
+def test_after_a_fall_back_new_checkpoints_take_the_place_of_the_damaged(saved):
+    tokenizer = Tokenizer.train(["ab"], TokenizerConfig(kind="characters"), 300)
+    bundle = Bundle(
+        Transformer(SMALL, tokenizer.vocabulary, tokenizer.vocabulary), "transformer", tokenizer, tokenizer, {}
+    )
+    (saved.checkpoints / "step-20" / "model.safetensors").unlink()
+    (saved.checkpoints / "step-15").mkdir()
+    (saved.checkpoints / "step-15" / "half").write_text("a removal that was killed")
+    for step in (12, 15):
+        saved.save_checkpoint(bundle, {}, Progress(step=step), keep=1)
+        assert [path.name for path in saved.steps()] == [f"step-{step}"]
+
+
 def test_what_a_killed_save_left_behind_is_no_checkpoint(saved):
     shutil.copytree(saved.checkpoints / "step-20", saved.checkpoints / ".step-30.tmp-77")
     (saved.checkpoints / "step-30").mkdir()
@@ -88,7 +101,8 @@ def test_fresh_deletes_what_a_run_holds_and_nothing_else(saved):
     (saved.path / "notes.txt").write_text("mine")
     shutil.copytree(saved.last, saved.path / ".last.old")
     saved.claim(fresh=True, recipe="")
-    assert sorted(p.name for p in saved.path.iterdir()) == ["notes.txt", "recipe.toml"]
+    assert sorted(p.name for p in saved.path.iterdir()) == ["checkpoints", "notes.txt", "recipe.toml"]
+    assert saved.steps() == []
 
 
 def test_a_directory_that_is_no_run_is_not_claimed(tmp_path):
@@ -105,7 +119,7 @@ def test_a_start_that_was_killed_before_its_recipe_was_whole_can_be_repeated(tmp
     folder.path.mkdir()
     (folder.path / ".recipe.toml.tmp").write_text("half a reci")
     folder.claim(fresh=False, recipe="whole = true")
-    assert [path.name for path in folder.path.iterdir()] == ["recipe.toml"]
+    assert sorted(path.name for path in folder.path.iterdir()) == ["checkpoints", "recipe.toml"]
     assert folder.recipe.read_text() == "whole = true"
 
 

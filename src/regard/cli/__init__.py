@@ -6,6 +6,7 @@ import sys
 from types import FrameType
 
 from regard.errors import RegardError
+from regard.stderr import tell
 from regard.training.interrupt import Interrupted
 
 
@@ -35,7 +36,7 @@ def leave(number: int, _frame: FrameType | None) -> None:
 def say(message: str) -> None:
     """Print a message for the person who watches; of several processes, the first one does."""
     if is_first():
-        print(message, file=sys.stderr, flush=True)
+        tell(message)
 
 
 def is_first() -> bool:

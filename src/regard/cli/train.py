@@ -5,7 +5,7 @@ What differs between pairs and running text stands in `train_pairs` and `train_t
 
 import tomllib
 from collections.abc import Sequence
-from contextlib import closing, nullcontext
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -14,7 +14,7 @@ import torch
 
 from regard.bundle import Bundle, load_bundle
 from regard.cli import is_first, say
-from regard.errors import ConfigError
+from regard.errors import ConfigError, RunError
 from regard.models import MODELS
 from regard.presets import PRESETS, choose_preset
 from regard.recipe import Recipe, differences, make_recipe, read_overrides, read_recipe, unknown
@@ -149,27 +149,34 @@ def train_job(run: RunFolder, recipe: Recipe, job: Job, runtime: Runtime, fresh:
 
     Of several processes, the first finds out where to begin and owns the directory.
     """
-    with together(runtime.device) as processes, run.owned() if processes.is_first else nullcontext():
-        card = {**job.card(recipe), "arithmetic": {"threads": runtime.n_threads, "processes": processes.size}}
-        found = find_checkpoint(run, recipe, card, fresh) if processes.is_first else None
-        checkpoint = processes.from_first(lambda: found[0] if found else None)
-        training = processes.from_first(lambda: with_precision(recipe, found, runtime))
-        card["arithmetic"]["precision"] = training.precision
-        if checkpoint is None:
-            bundle = new_bundle(recipe, job, card, processes)
-        else:
-            bundle = found[1] if found else load_bundle(checkpoint)
-        stream, description = processes.first_before_others(lambda: job.stream(bundle, recipe, run))
-        bundle.model.to(runtime.device)
-        n_parameters = sum(p.numel() for p in bundle.model.parameters())
-        say(f"model: {n_parameters:,} parameters; {description}")
-        validate = job.validation(bundle, recipe, runtime)
-        if processes.is_first:
-            run.claim(fresh, recipe.to_toml())
-        log = Log(run.log, make_display()) if processes.is_first else Log(None, NoDisplay())
-        with closing(log):
-            trainer = Trainer(bundle, stream, training, run, validate, log, runtime.device, processes)
-            return trainer.train(checkpoint)
+    with together(runtime.device) as processes, ExitStack() as owning:
+        processes.in_first(lambda: owning.enter_context(run.owned()))
+        return train_together(run, recipe, job, runtime, fresh, processes)
+
+
+def train_together(
+    run: RunFolder, recipe: Recipe, job: Job, runtime: Runtime, fresh: bool, processes: Processes
+) -> Progress:
+    """Train as one of several processes, or alone. What talks to the others is gone when this returns."""
+    card = {**job.card(recipe), "arithmetic": {"threads": runtime.n_threads, "processes": processes.size}}
+    found = processes.in_first(lambda: find_checkpoint(run, recipe, card, fresh))
+    checkpoint = processes.from_first(lambda: found[0] if found else None)
+    training = processes.from_first(lambda: with_precision(recipe, found, runtime))
+    card["arithmetic"]["precision"] = training.precision
+    if checkpoint is None:
+        bundle = new_bundle(recipe, job, card, processes)
+    else:
+        bundle = found[1] if found else load_bundle(checkpoint)
+    stream, description = processes.first_before_others(lambda: job.stream(bundle, recipe, run))
+    bundle.model.to(runtime.device)
+    n_parameters = sum(p.numel() for p in bundle.model.parameters())
+    say(f"model: {n_parameters:,} parameters; {description}")
+    validate = job.validation(bundle, recipe, runtime)
+    processes.in_first(lambda: run.claim(fresh, recipe.to_toml()))
+    log = Log(run.log, make_display()) if processes.is_first else Log(None, NoDisplay())
+    with closing(log):
+        trainer = Trainer(bundle, stream, training, run, validate, log, runtime.device, processes)
+        return trainer.train(checkpoint)
 
 
 def with_precision(recipe: Recipe, found: tuple[Path, Bundle] | None, runtime: Runtime) -> TrainingConfig:
@@ -192,12 +199,21 @@ def with_precision(recipe: Recipe, found: tuple[Path, Bundle] | None, runtime: R
 
 
 def find_checkpoint(run: RunFolder, recipe: Recipe, card: dict[str, Any], fresh: bool) -> tuple[Path, Bundle] | None:
-    """Return where to go on and with what, if there is something and it was begun with the same settings and data."""
+    """Return where to go on and with what, if there is something and it was begun with the same settings and data.
+
+    Raises RunError if a model stands there without a checkpoint, so that it would be trained over from the beginning.
+    """
     if fresh:
         return None
     found = run.newest(lambda message: say(f"warning: {message}"))
-    refuse_changes(run, recipe, found[1].card if found else None, card)
+    old_card = found[1].card if found else run.card_of_last()
+    refuse_changes(run, recipe, old_card, card)
     if found is None:
+        if old_card and (step := old_card["trained"]["step"]) > recipe.training.checkpoint_steps:
+            raise RunError(
+                f"{run.path} holds a model of {step:,} steps and no whole checkpoint to go on from. Choose another "
+                "directory, or --fresh to train anew there, which deletes that model."
+            )
         return None
     now = card["arithmetic"]
     before = {name: n for name, n in found[1].card.get("arithmetic", now).items() if name in now}
@@ -227,13 +243,20 @@ def new_bundle(recipe: Recipe, job: Job, card: dict[str, Any], processes: Proces
 
 
 def refuse_changes(run: RunFolder, recipe: Recipe, old_card: dict[str, Any] | None, card: dict[str, Any]) -> None:
-    """Raise ConfigError if a run was begun with other settings or other data."""
-    if not run.recipe.exists():
+    """Raise ConfigError if a run was begun with other settings or other data, or RunError if nobody can tell."""
+    if old_card is None or not run.recipe.exists():
         return
-    changed = differences(tomllib.loads(run.recipe.read_text(encoding="utf-8")), tomllib.loads(recipe.to_toml()))
-    if old_card is not None and old_card["data"] != card["data"]:
-        changed.append(f"training data: {old_card['data']} -> {card['data']}")
-    if changed and old_card is not None:
+    try:
+        before = tomllib.loads(run.recipe.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RunError(
+            f"{run.recipe} cannot be read: {error}. Put it back from a copy, choose another directory, or --fresh to "
+            f"start anew, which deletes what {run.path} holds."
+        ) from error
+    changed = differences(before, tomllib.loads(recipe.to_toml()))
+    was = old_card["data"]
+    changed += [f"{name} of the data: {was.get(name)} -> {n}" for name, n in card["data"].items() if was.get(name) != n]
+    if changed:
         raise ConfigError(
             f"{run.path} was begun with other settings: {'; '.join(changed)}. "
             "Give the same settings to go on, another directory, or --fresh to start anew there."

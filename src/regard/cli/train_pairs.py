@@ -75,7 +75,11 @@ class PairsJob:
         config = config_of(recipe)
         return {
             "job": "pairs",
-            "data": {"fingerprint": self.fingerprint, "pairs": len(self.train)},
+            "data": {
+                "fingerprint": self.fingerprint,
+                "pairs": len(self.train),
+                "validation": fingerprint(self.valid),
+            },
             "languages": [config.source_language, config.target_language],
             "decoding": recipe.decoding.model_dump(),
         }

@@ -99,6 +99,7 @@ class TextJob:
                 "characters": self.train.n_characters,
                 "documents": self.train.n_documents,
                 "kind": config_of(recipe).documents,
+                "validation": fingerprint_text(self.valid),
             },
             "decoding": recipe.decoding.model_dump(),
         }

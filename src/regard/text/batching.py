@@ -104,15 +104,17 @@ class BatchStream:
     def survey(self) -> "Survey":
         """What the first epoch is like, found by one walk through it."""
         items = self.items_of(0)
-        n_batches = n_all = n_real = most = 0
-        largest = np.zeros(0, dtype=np.int64)
+        n_batches = n_all = n_real = most = longest_cells = 0
+        largest = longest = np.zeros(0, dtype=np.int64)
         for cut in (self.cut(items, 0, window) for window in range(self.windows_in(items))):
             cells = cut.n_cells
             n_batches, n_all = n_batches + len(cells), n_all + int(cells.sum())
             n_real += int(cut.source.sum() + cut.target.sum())
             if cells.max() > most:
                 most, largest = cells.max(), np.split(cut.indices, cut.starts[1:])[int(cells.argmax())]
-        return Survey(n_batches, 1 - n_real / n_all, items.collate(largest))
+            if (lengths := cut.source + cut.target).max() > longest_cells:
+                longest_cells, longest = lengths.max(), cut.indices[[int(lengths.argmax())]]
+        return Survey(n_batches, 1 - n_real / n_all, items.collate(largest), items.collate(longest))
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,11 +136,15 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """An epoch: its batches, the share of cells that are padding, both sides counted, and the batch with most cells."""
+    """An epoch: its batches, the share of cells that are padding, the batch with most cells, and the longest item.
+
+    Both sides are counted.
+    """
 
     n_batches: int
     padding: float
     largest: Batch
+    longest: Batch
 
 
 def order_by_length(source_lengths: Lengths, target_lengths: Lengths) -> NDArray[np.intp]:

@@ -2,10 +2,8 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from regard.training.sharding import spread_as
@@ -51,10 +49,11 @@ def holding(model: nn.Module, weights: dict[str, Tensor]) -> Iterator[None]:
         _set(parameters, own)
 
 
-def mean_weights(model: nn.Module, bundles: Iterable[Path]) -> dict[str, Tensor]:
-    """Return the mean of the weights in the given bundles, under the names of the model's parameters."""
-    files = [load_file(path / "model.safetensors") for path in bundles]
-    return {name: torch.stack([file[name] for file in files]).mean(0) for name, _ in model.named_parameters()}
+@torch.no_grad()
+def mean_weights(models: Iterable[nn.Module]) -> dict[str, Tensor]:
+    """Return the mean of the weights of models that differ in nothing else, by name."""
+    first, *others = [dict(model.named_parameters()) for model in models]
+    return {name: torch.stack([p, *(other[name] for other in others)]).mean(0) for name, p in first.items()}
 
 
 @torch.no_grad()

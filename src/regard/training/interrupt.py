@@ -3,11 +3,15 @@
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+ECHO = 1.0
+"""Seconds in which a signal that comes again is the same one: a scheduler signals every process, `torchrun` its own."""
 
 
 class Interrupted(BaseException):
@@ -24,6 +28,7 @@ class Interrupts:
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
         self.pending: int | None = None
+        self._came = 0.0
         self._at_once = False
 
     @contextmanager
@@ -56,9 +61,11 @@ class Interrupts:
 
     def _take(self, number: int, _frame: FrameType | None) -> None:
         if self.pending is not None:
-            signal.signal(number, signal.SIG_DFL)
-            os.kill(os.getpid(), number)
-        self.pending = number
+            if time.monotonic() - self._came > ECHO:
+                signal.signal(number, signal.SIG_DFL)
+                os.kill(os.getpid(), number)
+            return
+        self.pending, self._came = number, time.monotonic()
         self._say("Ending after this step, with everything saved. The same signal again ends it at once.")
         if self._at_once:
             raise Interrupted(number)

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
 from regard.errors import RunError
+from regard.stderr import tell
 
 
 class Display(Protocol):
@@ -34,10 +35,13 @@ class Log:
     """Writes every record to a file of JSON lines and hands it to the display. Without a path it does nothing."""
 
     def __init__(self, path: Path | None, display: Display) -> None:
+        self._file, self.display = None, display
         if path is not None:
-            cut_half_line(path)
-        self._file = path.open("a", encoding="utf-8", newline="\n") if path is not None else None
-        self.display = display
+            try:
+                cut_half_line(path)
+                self._file = path.open("a", encoding="utf-8", newline="\n")
+            except OSError as error:
+                raise RunError(f"{path} cannot be written: {error.strerror}. Free the way, then go on.") from error
 
     def write(self, kind: str, **values: Any) -> None:
         """Write and show a record."""
@@ -98,10 +102,10 @@ class LineDisplay:
             return
         if line := describe(record):
             self._last = now
-            print(line, file=sys.stderr, flush=True)
+            tell(line)
 
     def say(self, message: str) -> None:
-        print(message, file=sys.stderr, flush=True)
+        tell(message)
 
     def close(self) -> None:
         pass
@@ -129,7 +133,8 @@ class BarDisplay:
             self._progress.update(self._task, completed=record["progress"], figures=describe(record) + self._beside)
 
     def say(self, message: str) -> None:
-        self._progress.console.print(message, highlight=False)
+        with suppress(OSError):  # the terminal is gone, and the work goes on
+            self._progress.console.print(message, highlight=False)
 
     def close(self) -> None:
         self._progress.stop()

@@ -9,6 +9,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator
 from functools import reduce
+from itertools import islice
 from operator import add
 from pathlib import Path
 from typing import Protocol
@@ -46,6 +47,11 @@ class Survey(Protocol):
     @property
     def largest(self) -> Batch:
         """The batch that needs the most memory."""
+        ...
+
+    @property
+    def longest(self) -> Batch:
+        """The longest item, which a model may have no positions for."""
         ...
 
 
@@ -99,7 +105,8 @@ class Trainer:
         finished, a checkpoint saved and Interrupted raised.
         """
         self.model.train()
-        self.gradients.rehearse(self.stream.survey.largest, self.log.display.say)
+        for batch in (self.stream.survey.longest, self.stream.survey.largest):
+            self.gradients.rehearse(batch, self.log.display.say)
         torch.manual_seed(self.config.seed + self.processes.rank)
         if checkpoint is not None:
             self.progress = restore(checkpoint, self.optimiser, self.device, self.processes.rank)
@@ -135,8 +142,11 @@ class Trainer:
         if self.optimiser.average is not None:
             self._measure({})
         if self.config.average_checkpoints > 1:
-            newest = self.run.steps()[: self.config.average_checkpoints]
-            self._measure(self.processes.from_first(lambda: mean_weights(self.bundle.model, newest)))
+            self._measure(self.processes.from_first(self._mean_of_checkpoints))
+
+    def _mean_of_checkpoints(self) -> dict[str, Tensor]:
+        whole = self.run.whole(lambda message: self.log.display.say(f"warning: {message}"))
+        return mean_weights(bundle.model for _, bundle in islice(whole, self.config.average_checkpoints))
 
     def _save(self) -> None:
         """Save a checkpoint of this step, unless there is one."""
@@ -147,15 +157,17 @@ class Trainer:
                 tensors[f"random.{rank}"] = state
             with holding(self.bundle.model, gathered(self.model, {})):
                 self._check_weights()
-                if self.processes.is_first:
-                    self.run.save_checkpoint(self._carded(), tensors, self.progress, self.config.keep_checkpoints)
+                kept = {"keep": self.config.keep_checkpoints, "every": self.config.checkpoint_steps}
+                self.processes.in_first(
+                    lambda: self.run.save_checkpoint(self._carded(), tensors, self.progress, **kept)
+                )
 
     def _agree(self) -> None:
         """Look at the clock and at signals, alike in all processes. Raises Interrupted in all if one got a signal."""
         seconds = time.monotonic() - self._started
         self.progress.seconds, number = self.processes.most(seconds, self._interrupts.pending or 0)
-        self._interrupts.pending = int(number) or None
-        self._interrupts.check()
+        if number:  # and not what is pending here: another process may not know of it yet
+            raise Interrupted(int(number))
 
     def _is_over(self) -> bool:
         """Return whether the budget is used up, or the model has not got better for too long."""
@@ -231,8 +243,7 @@ class Trainer:
             self.progress.n_worse = 0 if best else self.progress.n_worse + 1
             if best:
                 self.progress.best_score, self.progress.best_step = figures["score"], self.progress.step
-                if self.processes.is_first:
-                    save_bundle(self._carded(figures), self.run.best)
+                self.processes.in_first(lambda: save_bundle(self._carded(figures), self.run.best))
         seconds = time.monotonic() - self._started
         self.log.write("valid", step=self.progress.step, best=best, seconds=seconds, **figures)
         self._recorded += time.monotonic() - began  # a validation does not count as training speed

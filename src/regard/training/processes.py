@@ -16,6 +16,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from regard.batch import Batch, take_rows
+from regard.errors import RegardError
 
 Result = TypeVar("Result")
 
@@ -69,21 +70,34 @@ class Processes:
         return found
 
     def from_first(self, make: Callable[[], Result]) -> Result:
-        """Return what the first process makes, in all of them; the others wait for it."""
+        """Return what the first process makes, in all of them; the others wait for it, and share its RegardError."""
         if self.size == 1:
             return make()
-        box: list[Any] = [make() if self.is_first else None]
-        dist.broadcast_object_list(box, src=0)
-        result: Result = box[0]
-        return result
+        if self.is_first:
+            try:
+                result = make()
+            except RegardError as error:
+                dist.broadcast_object_list([None, RegardError(str(error))])
+                raise
+            dist.broadcast_object_list([result, None])
+            return result
+        box: list[Any] = [None, None]
+        dist.broadcast_object_list(box)
+        if box[1] is not None:
+            raise box[1]
+        made: Result = box[0]
+        return made
+
+    def in_first(self, make: Callable[[], Result]) -> Result | None:
+        """Return what the first process makes, there alone; the others wait for it, and share its RegardError."""
+        made: list[Result] = []
+        self.from_first(lambda: made.append(make()))
+        return made[0] if made else None
 
     def first_before_others(self, make: Callable[[], Result]) -> Result:
         """Return what each process makes; the others begin when the first has done, and find what it has left."""
-        if self.is_first:
-            result = make()
-        if self.size > 1:
-            dist.barrier()
-        return result if self.is_first else make()
+        made = self.in_first(make)
+        return make() if made is None else made
 
 
 ALONE = Processes()
@@ -98,6 +112,8 @@ def together(device: torch.device) -> Iterator[Processes]:
         return
     dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
     try:
-        yield Processes(dist.get_rank(), size)
+        processes = Processes(dist.get_rank(), size)
+        yield processes
+        processes.most(0)  # so that none leaves while another still listens to it
     finally:
         dist.destroy_process_group()

@@ -13,9 +13,10 @@ import os
 import platform
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import torch
 from filelock import FileLock, Timeout
@@ -24,6 +25,7 @@ from torch import Tensor
 
 from regard.bundle import Bundle, load_bundle, read_extra, save_bundle
 from regard.errors import BundleError, RunError
+from regard.replacing import sync
 from regard.training.optimiser import Optimiser
 from regard.training.progress import Progress
 from regard.training.randomness import set_random_state
@@ -95,10 +97,19 @@ class RunFolder:
             for path in (self.best, self.last, self.checkpoints, self.path / ".best.old", self.path / ".last.old"):
                 shutil.rmtree(path, ignore_errors=True)
             self.log.unlink(missing_ok=True)
-        self.path.mkdir(parents=True, exist_ok=True)
-        unfinished = self.path / UNFINISHED_RECIPE
-        unfinished.write_text(recipe, encoding="utf-8", newline="\n")
-        unfinished.replace(self.recipe)
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            if not self.recipe.exists() or self.recipe.read_bytes() != recipe.encode():
+                unfinished = self.path / UNFINISHED_RECIPE
+                unfinished.write_text(recipe, encoding="utf-8", newline="\n")
+                sync(unfinished)
+                unfinished.replace(self.recipe)
+            self.checkpoints.mkdir(exist_ok=True)
+            sync(self.path)
+        except OSError as error:
+            raise RunError(
+                f"{self.path} cannot be written: {error.strerror}. Free the way, or choose another."
+            ) from error
 
     def _contents(self) -> list[str]:
         """Return the names in the directory, without what a killed start may have left."""
@@ -107,32 +118,61 @@ class RunFolder:
 
     def steps(self) -> list[Path]:
         """Return the checkpoints, newest first."""
-        found = (p for p in self.checkpoints.glob("step-*") if p.name.removeprefix("step-").isdigit())
-        return sorted(found, key=lambda p: -int(p.name.removeprefix("step-")))
+        found = (path for path in self.checkpoints.glob("step-*") if path.name.removeprefix("step-").isdigit())
+        return sorted(found, key=step_of, reverse=True)
 
-    def newest(self, warn: Callable[[str], None]) -> tuple[Path, Bundle] | None:
-        """Return the newest checkpoint that is whole, with its bundle; each damaged one is named in a warning."""
+    def whole(self, warn: Callable[[str], None]) -> Iterator[tuple[Path, Bundle]]:
+        """Yield the checkpoints that are whole, newest first, with their bundles; each damaged one is warned of."""
         for path in self.steps():
             try:
                 bundle = load_bundle(path)
                 if read_extra(path, TENSORS) is not None and read_extra(path, NUMBERS) is not None:
-                    return path, bundle
-                warn(f"{path} has no state of the training; an older checkpoint is tried.")
+                    yield path, bundle
+                else:
+                    warn(f"{path} has no state of the training; an older checkpoint is tried.")
             except BundleError as error:
                 warn(f"{error} An older checkpoint is tried.")
+            except OSError as error:
+                warn(f"{path} cannot be read: {error.strerror}. An older checkpoint is tried.")
+
+    def newest(self, warn: Callable[[str], None]) -> tuple[Path, Bundle] | None:
+        """Return the newest checkpoint that is whole, with its bundle, as `whole` does."""
+        return next(self.whole(warn), None)
+
+    def card_of_last(self) -> dict[str, Any] | None:
+        """Return what is known of the model in `last`, or else in `best`, if one of them is whole."""
+        for path in (self.last, self.best):
+            with suppress(BundleError):
+                return load_bundle(path).card
         return None
 
-    def save_checkpoint(self, bundle: Bundle, tensors: dict[str, Tensor], progress: Progress, keep: int) -> None:
+    def save_checkpoint(
+        self, bundle: Bundle, tensors: dict[str, Tensor], progress: Progress, keep: int, every: int = 1
+    ) -> None:
         """Write `last` and the checkpoint of this step, then let go of all but the newest `keep`.
 
         In this order, since a run goes on from its checkpoints: killed between the two, it would leave `last` behind.
         tensors: what the optimisers remember, and as random.0 and so on the state of each process's random numbers.
+        every: a checkpoint of any other step, where a signal came, stays only until the next, and takes nobody's place.
         """
+        damaged = [path for path in self.steps() if step_of(path) >= progress.step]  # or it would have gone on there
         extra = {TENSORS: save(tensors), NUMBERS: json.dumps(progress.as_dict()).encode()}
+        self._remove(damaged)
         save_bundle(bundle, self.last)
         save_bundle(bundle, self.checkpoints / f"step-{progress.step}", extra=extra)
-        for path in self.steps()[keep:]:
-            shutil.rmtree(path)
+        past = self.steps()[1:]
+        kept = [path for path in past if step_of(path) % every == 0][: keep - 1]
+        self._remove(path for path in past if path not in kept)
+
+    def _remove(self, checkpoints: Iterable[Path]) -> None:
+        for path in checkpoints:
+            with suppress(OSError):  # the next save tries again
+                shutil.rmtree(path)
+
+
+def step_of(checkpoint: Path) -> int:
+    """Return the step whose checkpoint lies in a directory."""
+    return int(checkpoint.name.removeprefix("step-"))
 
 
 def _described(owner: Path) -> str:
