@@ -58,6 +58,10 @@ ON_PAIRS: dict[str, dict[str, Settings]] = {
         },
     },
     "thorough": {
+        "bahdanau": {
+            "model": {"embedding_width": 192, "attention_width": 192, "dropout_rate": 0.2},
+            "training": {"epochs": 16, "batch_tokens": 2048, "weight_decay": 0.1, "r_drop": 3.0},
+        },
         "transformer": {
             "model": {"dropout_rate": 0.2},
             "training": {"epochs": 32, "batch_tokens": 2048, "weight_decay": 0.1, "r_drop": 3.0},
