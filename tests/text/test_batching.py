@@ -125,9 +125,15 @@ def test_the_survey_is_what_a_walk_through_the_first_epoch_finds():
     largest = max(batch.source.numel() + batch.target.numel() for batch in batches)
     assert stream.survey.n_batches == len(batches)
     assert stream.survey.padding == pytest.approx(share)
-    assert stream.survey.largest.source.numel() + stream.survey.largest.target.numel() == largest
-    longest = max(int((batch.source_keep.sum(1) + batch.target_keep.sum(1)).max()) for batch in batches)
-    assert stream.survey.longest.source.numel() + stream.survey.longest.target.numel() == longest
+    assert stream.survey.extremes[-1].source.numel() + stream.survey.extremes[-1].target.numel() == largest
+
+
+@pytest.mark.parametrize("longest", [(30, 31), (40, 3)])
+def test_the_extremes_are_the_largest_batch_and_before_it_the_longest_item_if_that_has_none_as_long(longest):
+    many = [(9, 9)] * 40  # with a mark on each side, batches of 6 with 120 cells
+    survey = stream_of([*many, longest]).survey
+    assert [tuple(batch.source.shape) for batch in survey.extremes] == [(1, longest[0] + 1), (6, 10)]
+    assert [tuple(batch.target.shape) for batch in stream_of(many).survey.extremes] == [(6, 10)]
 
 
 def test_sorting_leaves_under_five_percent_of_padding_when_a_window_has_many_batches():

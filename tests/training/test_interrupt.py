@@ -1,3 +1,4 @@
+import math
 import os
 import signal
 import threading
@@ -33,7 +34,8 @@ def test_a_signal_ends_what_can_be_done_again_where_it_stands(number):
         pytest.fail("the block went on")
 
 
-def test_the_same_signal_sent_by_scheduler_and_launcher_counts_once():
+def test_the_same_signal_sent_by_scheduler_and_launcher_counts_once(monkeypatch):
+    monkeypatch.setattr(interrupt, "ECHO", math.inf)
     said: list[str] = []
     interrupts = Interrupts(said.append)
     with interrupts.held():

@@ -151,9 +151,7 @@ def test_what_might_not_fit_is_tried_before_the_first_step(start):
     trainer, tried = start(steps=1), []
     trainer.gradients.rehearse = lambda batch, say: tried.append((trainer.progress.step, batch))
     trainer.train(None)
-    survey = trainer.stream.survey
-    assert [step for step, _ in tried] == [0, 0]
-    assert tried[0][1] is survey.longest and tried[1][1] is survey.largest
+    assert tried and tried == [(0, batch) for batch in trainer.stream.survey.extremes]
 
 
 def test_only_the_newest_checkpoints_are_kept(start):
@@ -241,6 +239,23 @@ def test_a_signal_that_comes_while_the_processes_agree_is_not_lost(start):
     with pytest.raises(Interrupted):
         trainer.train(None)
     assert [path.name for path in trainer.run.steps()] == ["step-8"]
+
+
+def test_a_signal_after_the_last_step_is_heard(start):
+    def validate(model: torch.nn.Module) -> dict[str, float]:
+        return {"score": 1.0, "nll": 1.0}
+
+    trainer = start(steps=10, validate=validate)
+    save = trainer.run.save_checkpoint
+
+    def signalled(*args, **kept) -> None:
+        save(*args, **kept)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    trainer.run.save_checkpoint = signalled
+    with pytest.raises(Interrupted):
+        trainer.train(None)
+    assert [path.name for path in trainer.run.steps()] == ["step-10"]
 
 
 def test_what_a_signal_saved_takes_no_place_among_the_checkpoints_that_are_averaged(start):

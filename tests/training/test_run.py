@@ -72,6 +72,14 @@ def test_after_a_fall_back_new_checkpoints_take_the_place_of_the_damaged(saved):
         assert [path.name for path in saved.steps()] == [f"step-{step}"]
 
 
+def test_a_damaged_checkpoint_that_cannot_be_removed_costs_no_other(saved, monkeypatch):
+    _path, bundle = saved.newest(pytest.fail)
+    monkeypatch.setattr(saved, "_remove", lambda checkpoints: removed.extend(path.name for path in checkpoints))
+    removed: list[str] = []
+    saved.save_checkpoint(bundle, {}, Progress(step=15), keep=1)
+    assert removed == ["step-20", "step-10"]
+
+
 def test_what_a_killed_save_left_behind_is_no_checkpoint(saved):
     shutil.copytree(saved.checkpoints / "step-20", saved.checkpoints / ".step-30.tmp-77")
     (saved.checkpoints / "step-30").mkdir()

@@ -173,7 +173,7 @@ def train_together(
     say(f"model: {n_parameters:,} parameters; {description}")
     validate = job.validation(bundle, recipe, runtime)
     processes.in_first(lambda: run.claim(fresh, recipe.to_toml()))
-    log = Log(run.log, make_display()) if processes.is_first else Log(None, NoDisplay())
+    log = processes.in_first(lambda: Log(run.log, make_display())) or Log(None, NoDisplay())
     with closing(log):
         trainer = Trainer(bundle, stream, training, run, validate, log, runtime.device, processes)
         return trainer.train(checkpoint)
@@ -201,7 +201,7 @@ def with_precision(recipe: Recipe, found: tuple[Path, Bundle] | None, runtime: R
 def find_checkpoint(run: RunFolder, recipe: Recipe, card: dict[str, Any], fresh: bool) -> tuple[Path, Bundle] | None:
     """Return where to go on and with what, if there is something and it was begun with the same settings and data.
 
-    Raises RunError if a model stands there without a checkpoint, so that it would be trained over from the beginning.
+    Raises RunError if a model stands there without a whole checkpoint, so that it would be trained over from the start.
     """
     if fresh:
         return None
@@ -209,7 +209,8 @@ def find_checkpoint(run: RunFolder, recipe: Recipe, card: dict[str, Any], fresh:
     old_card = found[1].card if found else run.card_of_last()
     refuse_changes(run, recipe, old_card, card)
     if found is None:
-        if old_card and (step := old_card["trained"]["step"]) > recipe.training.checkpoint_steps:
+        step = old_card["trained"]["step"] if old_card else 0
+        if run.steps() or step > recipe.training.checkpoint_steps:  # a kill leaves no model of more steps by itself
             raise RunError(
                 f"{run.path} holds a model of {step:,} steps and no whole checkpoint to go on from. Choose another "
                 "directory, or --fresh to train anew there, which deletes that model."
@@ -254,8 +255,12 @@ def refuse_changes(run: RunFolder, recipe: Recipe, old_card: dict[str, Any] | No
             f"start anew, which deletes what {run.path} holds."
         ) from error
     changed = differences(before, tomllib.loads(recipe.to_toml()))
-    was = old_card["data"]
-    changed += [f"{name} of the data: {was.get(name)} -> {n}" for name, n in card["data"].items() if was.get(name) != n]
+    now = card["data"]
+    changed += [
+        f"{name} of the data: {was} -> {now.get(name)}"
+        for name, was in old_card["data"].items()
+        if was != now.get(name)
+    ]
     if changed:
         raise ConfigError(
             f"{run.path} was begun with other settings: {'; '.join(changed)}. "

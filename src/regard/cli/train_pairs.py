@@ -122,7 +122,9 @@ class PairsJob:
         """Return a function from the model to its loss, and the BLEU and chrF of its greedy translations."""
         source, target = bundle.source_tokenizer, bundle.target_tokenizer
         encoded = encode_pairs(self.valid, source, target, config_of(recipe).max_tokens)
-        batches = list(encoded.stream(recipe.training.batch_tokens, seed=0).epoch(0))
+        stream = encoded.stream(recipe.training.batch_tokens, seed=0)
+        batches = list(stream.epoch(0))
+        mean_nll(bundle.model, stream.survey.extremes[:1], runtime.device)  # what is too long is found now
         decoded = self.valid[:VALIDATION_DECODES]
         greedy = DecodingConfig(**{**recipe.decoding.model_dump(), "beam": 1})
 

@@ -104,7 +104,7 @@ class BatchStream:
     def survey(self) -> "Survey":
         """What the first epoch is like, found by one walk through it."""
         items = self.items_of(0)
-        n_batches = n_all = n_real = most = longest_cells = 0
+        n_batches = n_all = n_real = most = longest_length = 0
         largest = longest = np.zeros(0, dtype=np.int64)
         for cut in (self.cut(items, 0, window) for window in range(self.windows_in(items))):
             cells = cut.n_cells
@@ -112,9 +112,11 @@ class BatchStream:
             n_real += int(cut.source.sum() + cut.target.sum())
             if cells.max() > most:
                 most, largest = cells.max(), np.split(cut.indices, cut.starts[1:])[int(cells.argmax())]
-            if (lengths := cut.source + cut.target).max() > longest_cells:
-                longest_cells, longest = lengths.max(), cut.indices[[int(lengths.argmax())]]
-        return Survey(n_batches, 1 - n_real / n_all, items.collate(largest), items.collate(longest))
+            if (lengths := cut.source + cut.target).max() > longest_length:
+                longest_length, longest = lengths.max(), cut.indices[[int(lengths.argmax())]]
+        has_longest = np.add(*items.lengths(largest)).max() == longest_length
+        extremes = [items.collate(indices) for indices in ([largest] if has_longest else [longest, largest])]
+        return Survey(n_batches, 1 - n_real / n_all, extremes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,15 +138,15 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """An epoch: its batches, the share of cells that are padding, the batch with most cells, and the longest item.
+    """An epoch: its batches, the share of cells that are padding, and the extremes among its batches.
 
-    Both sides are counted.
+    These are the batch with most cells, and before it the longest item, alone, if that batch has none as long. Both
+    sides are counted.
     """
 
     n_batches: int
     padding: float
-    largest: Batch
-    longest: Batch
+    extremes: list[Batch]
 
 
 def order_by_length(source_lengths: Lengths, target_lengths: Lengths) -> NDArray[np.intp]:

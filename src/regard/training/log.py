@@ -41,6 +41,7 @@ class Log:
                 cut_half_line(path)
                 self._file = path.open("a", encoding="utf-8", newline="\n")
             except OSError as error:
+                display.close()
                 raise RunError(f"{path} cannot be written: {error.strerror}. Free the way, then go on.") from error
 
     def write(self, kind: str, **values: Any) -> None:
@@ -137,7 +138,8 @@ class BarDisplay:
             self._progress.console.print(message, highlight=False)
 
     def close(self) -> None:
-        self._progress.stop()
+        with suppress(OSError):
+            self._progress.stop()
 
 
 def describe(record: dict[str, Any]) -> str:

@@ -7,7 +7,7 @@ import copy
 import dataclasses
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import reduce
 from itertools import islice
 from operator import add
@@ -45,13 +45,8 @@ class Survey(Protocol):
     def n_batches(self) -> int: ...
 
     @property
-    def largest(self) -> Batch:
-        """The batch that needs the most memory."""
-        ...
-
-    @property
-    def longest(self) -> Batch:
-        """The longest item, which a model may have no positions for."""
+    def extremes(self) -> Sequence[Batch]:
+        """Batches that fail if any does: the longest item, and last the one that needs the most memory."""
         ...
 
 
@@ -105,7 +100,7 @@ class Trainer:
         finished, a checkpoint saved and Interrupted raised.
         """
         self.model.train()
-        for batch in (self.stream.survey.longest, self.stream.survey.largest):
+        for batch in self.stream.survey.extremes:
             self.gradients.rehearse(batch, self.log.display.say)
         torch.manual_seed(self.config.seed + self.processes.rank)
         if checkpoint is not None:
@@ -143,6 +138,7 @@ class Trainer:
             self._measure({})
         if self.config.average_checkpoints > 1:
             self._measure(self.processes.from_first(self._mean_of_checkpoints))
+        self._agree()  # on a signal that came meanwhile
 
     def _mean_of_checkpoints(self) -> dict[str, Tensor]:
         whole = self.run.whole(lambda message: self.log.display.say(f"warning: {message}"))

@@ -17,11 +17,16 @@ from torch import Tensor
 
 from regard.batch import Batch, take_rows
 from regard.errors import RegardError
+from regard.stderr import tell
 
 Result = TypeVar("Result")
 
 PATIENCE = timedelta(days=1)
 """How long processes wait for one that tokenises or validates; one that has died, `torchrun` notices itself."""
+
+
+class FirstsError(RegardError):
+    """A mistake that the first process has found, and says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +82,7 @@ class Processes:
             try:
                 result = make()
             except RegardError as error:
-                dist.broadcast_object_list([None, RegardError(str(error))])
+                dist.broadcast_object_list([None, FirstsError(str(error))])
                 raise
             dist.broadcast_object_list([result, None])
             return result
@@ -111,9 +116,13 @@ def together(device: torch.device) -> Iterator[Processes]:
         yield ALONE
         return
     dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
+    processes = Processes(dist.get_rank(), size)
     try:
-        processes = Processes(dist.get_rank(), size)
         yield processes
         processes.most(0)  # so that none leaves while another still listens to it
+    except RegardError as error:
+        if not processes.is_first and not isinstance(error, FirstsError):
+            tell(f"regard, process {processes.rank}: {error}")
+        raise
     finally:
         dist.destroy_process_group()

@@ -23,9 +23,9 @@ from filelock import FileLock, Timeout
 from safetensors.torch import load, save
 from torch import Tensor
 
-from regard.bundle import Bundle, load_bundle, read_extra, save_bundle
+from regard.bundle import MANIFEST, Bundle, load_bundle, read_extra, save_bundle
 from regard.errors import BundleError, RunError
-from regard.replacing import sync
+from regard.replacing import standing, sync
 from regard.training.optimiser import Optimiser
 from regard.training.progress import Progress
 from regard.training.randomness import set_random_state
@@ -93,11 +93,11 @@ class RunFolder:
         fresh: delete what the directory holds of an older run. Raises RunError as `check` does.
         """
         self.check()
-        if fresh:
-            for path in (self.best, self.last, self.checkpoints, self.path / ".best.old", self.path / ".last.old"):
-                shutil.rmtree(path, ignore_errors=True)
-            self.log.unlink(missing_ok=True)
         try:
+            if fresh:
+                for path in (self.best, self.last, self.checkpoints, self.path / ".best.old", self.path / ".last.old"):
+                    shutil.rmtree(path, ignore_errors=True)
+                self.log.unlink(missing_ok=True)
             self.path.mkdir(parents=True, exist_ok=True)
             if not self.recipe.exists() or self.recipe.read_bytes() != recipe.encode():
                 unfinished = self.path / UNFINISHED_RECIPE
@@ -140,11 +140,9 @@ class RunFolder:
         return next(self.whole(warn), None)
 
     def card_of_last(self) -> dict[str, Any] | None:
-        """Return what is known of the model in `last`, or else in `best`, if one of them is whole."""
-        for path in (self.last, self.best):
-            with suppress(BundleError):
-                return load_bundle(path).card
-        return None
+        """Return what is known of the model in `last`, or else in `best`. Raises BundleError if it cannot be loaded."""
+        there = [path for path in (self.last, self.best) if standing(path, MANIFEST).is_dir()]
+        return load_bundle(there[0]).card if there else None
 
     def save_checkpoint(
         self, bundle: Bundle, tensors: dict[str, Tensor], progress: Progress, keep: int, every: int = 1
@@ -160,7 +158,7 @@ class RunFolder:
         self._remove(damaged)
         save_bundle(bundle, self.last)
         save_bundle(bundle, self.checkpoints / f"step-{progress.step}", extra=extra)
-        past = self.steps()[1:]
+        past = [path for path in self.steps() if step_of(path) < progress.step]
         kept = [path for path in past if step_of(path) % every == 0][: keep - 1]
         self._remove(path for path in past if path not in kept)
 
