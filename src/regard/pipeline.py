@@ -146,8 +146,9 @@ class TextGenerator:
 
     def explain(self, text: str) -> Explanation:
         """Return how each word of a text attended to the ones before it. Raises DataError if it does not fit."""
+        text = self.tokenizer.normalise(text)
         ids, offsets = self.tokenizer.encode_with_offsets(text)
-        if not ids:
+        if not words(text):
             raise DataError("The text is empty, so there is no attention to show. Give at least one word.")
         if len(ids) >= self.model.config.context:
             raise DataError(

@@ -6,6 +6,7 @@ import random
 import pytest
 
 from regard.errors import DataError
+from regard.evaluation import language
 from regard.evaluation.language import language_scores
 from regard.evaluation.ngram import nats_after, nats_alone
 
@@ -26,6 +27,16 @@ def test_floors_know_the_training_text_if_it_is_given():
     assert alone[0].nats_per_character == pytest.approx(nats_alone(text) / len(text))
     assert knowing[0].nats_per_character == pytest.approx(nats_after(text, known) / len(text))
     assert all(b.bits_per_byte < a.bits_per_byte / 2 for a, b in zip(alone, knowing, strict=True))
+
+
+def test_of_a_long_training_text_the_floors_know_the_end(monkeypatch):
+    monkeypatch.setattr(language, "KNOWN", 1000)
+    known, text = "the cat sat on the mat. " * 40, "the mat sat on the cat. "
+    found, expected = (language_scores(1.0, 1, text, x).floors for x in ("zzz" + "x" * 5000 + known, "x" * 40 + known))
+    assert [(a.bits_per_byte, a.nats_per_character) for a in found] == [
+        (b.bits_per_byte, b.nats_per_character) for b in expected
+    ]
+    assert found[0].how == "knowing the last 1,000 characters of the training text"
 
 
 def text_of_words(n_words: int, seed: int) -> str:

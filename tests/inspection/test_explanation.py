@@ -28,9 +28,10 @@ def random_weights(n_heads: int, n_rows: int, n_columns: int, seed: int) -> Tens
     seed=st.integers(0, 2**16),
 )
 def test_rows_sum_to_one_for_any_grouping(rows: list[int], columns: list[int], n_heads: int, seed: int) -> None:
-    found = by_words(random_weights(n_heads, len(rows), len(columns), seed), rows, columns)
+    n_rows, n_columns = max(rows) + 1, max(columns) + 1
+    found = by_words(random_weights(n_heads, len(rows), len(columns), seed), rows, columns, n_rows, n_columns)
 
-    assert found.shape == (n_heads, max(rows) + 1, max(columns) + 1)
+    assert found.shape == (n_heads, n_rows, n_columns)
     torch.testing.assert_close(found.sum(-1), torch.ones_like(found.sum(-1)))
 
 
@@ -39,7 +40,7 @@ def test_rows_sum_to_one_for_any_grouping(rows: list[int], columns: list[int], n
 )
 def test_by_words_equals_sums_and_means_written_as_loops(rows: list[int], columns: list[int], seed: int) -> None:
     weights = random_weights(1, len(rows), len(columns), seed)
-    found = by_words(weights, rows, columns)
+    found = by_words(weights, rows, columns, max(rows) + 1, max(columns) + 1)
 
     for i in range(max(rows) + 1):
         for j in range(max(columns) + 1):
@@ -51,24 +52,33 @@ def test_by_words_equals_sums_and_means_written_as_loops(rows: list[int], column
 def test_weights_worked_by_hand() -> None:
     weights = torch.tensor([[[0.5, 0.3, 0.2], [0.1, 0.1, 0.8], [0.0, 0.25, 0.75]]])
 
-    found = by_words(weights, row_words=[0, 0, 1], column_words=[0, 1, 1])
+    found = by_words(weights, row_words=[0, 0, 1], column_words=[0, 1, 1], n_rows=2, n_columns=2)
 
     torch.testing.assert_close(found, torch.tensor([[[0.3, 0.7], [0.0, 1.0]]]))
 
 
 def test_one_token_a_word_changes_nothing() -> None:
     weights = random_weights(2, 3, 4, seed=1)
-    torch.testing.assert_close(by_words(weights, range(3), range(4)), weights)
+    torch.testing.assert_close(by_words(weights, range(3), range(4), 3, 4), weights)
 
 
-def test_a_row_word_without_tokens_looks_at_nothing() -> None:
-    found = by_words(torch.tensor([[[0.4, 0.6], [1.0, 0.0]]]), row_words=[0, 2], column_words=[0, 1])
-    torch.testing.assert_close(found, torch.tensor([[[0.4, 0.6], [0.0, 0.0], [1.0, 0.0]]]))
+def test_a_word_without_tokens_looks_at_nothing_and_is_not_looked_at() -> None:
+    found = by_words(torch.tensor([[[0.4, 0.6], [1.0, 0.0]]]), [0, 2], [0, 1], n_rows=4, n_columns=3)
+    torch.testing.assert_close(
+        found, torch.tensor([[[0.4, 0.6, 0.0], [0.0, 0.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 0.0]]])
+    )
+
+
+def test_a_last_word_whose_neighbour_has_its_tokens_is_explained() -> None:
+    captured = {"decoder.0.self": torch.tensor([[[1.0, 0.0], [0.3, 0.7]]])}
+    found = explain(captured, ["weather", END], [0, 1], ["天", "气", END], [0, 2], "one piece of two words")
+    (item,) = found.maps
+    torch.testing.assert_close(item.weights, torch.tensor([[[1.0, 0.0, 0.0], [0.0, 0.0, 0.0], [0.3, 0.7, 0.0]]]))
 
 
 def test_every_token_needs_its_word() -> None:
     with pytest.raises(AssertionError, match="index of its word"):
-        by_words(torch.ones(1, 2, 1), row_words=[0], column_words=[0])
+        by_words(torch.ones(1, 2, 1), row_words=[0], column_words=[0], n_rows=1, n_columns=1)
 
 
 def test_explain_names_the_axes_and_reads_one_step_late() -> None:

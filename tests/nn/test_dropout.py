@@ -21,6 +21,12 @@ def test_the_share_that_is_dropped_is_the_rate_and_the_rest_is_scaled(rate):
     torch.testing.assert_close(dropped[dropped != 0].unique(), torch.tensor([1 / (1 - rounded)]))
 
 
+def test_the_highest_rate_leaves_numbers():
+    torch.manual_seed(0)
+    dropped = Dropout(0.9999).train()(torch.ones(100_000))
+    assert set(dropped.unique().tolist()) == {0.0, 256.0}
+
+
 def test_the_gradient_flows_where_the_value_did():
     torch.manual_seed(0)
     x = torch.randn(300, requires_grad=True)

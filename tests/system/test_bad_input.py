@@ -156,6 +156,15 @@ def test_a_model_whose_checkpoints_are_gone_is_not_trained_over(regard, corpus, 
     assert {p: p.read_bytes() for p in mine.rglob("*") if p.is_file()} == before
 
 
+def test_checkpoints_that_cannot_be_loaded_are_not_trained_over(regard, corpus, mine):
+    for path in [*mine.rglob("config.json")]:
+        path.write_text("of another release")
+    before = {p: p.read_bytes() for p in mine.rglob("*") if p.is_file()}
+    done = regard("train", *corpus, "--to", mine, "--model", "bahdanau", *TINY)
+    assert_refused(done, "An older checkpoint is tried", "config.json")
+    assert {p: p.read_bytes() for p in mine.rglob("*") if p.is_file()} == before
+
+
 def test_a_run_whose_recipe_is_damaged_is_left_alone(regard, corpus, mine):
     (mine / "recipe.toml").write_bytes(b"\xff\xfe = [")
     done = regard("train", *corpus, "--to", mine, "--model", "bahdanau", *TINY)
@@ -164,10 +173,24 @@ def test_a_run_whose_recipe_is_damaged_is_left_alone(regard, corpus, mine):
 
 
 def test_a_sentence_longer_than_the_positions_is_found_before_the_first_step(regard, corpus, tmp_path):
-    few = ["--model", "gpt", "--set", "model.positions=learned", "--set", "model.context=8", "--set", "model.n_heads=2"]
-    done = regard("train", *corpus, "--to", tmp_path / "run", *TINY, *few)
-    assert_refused(done, "this model has learned 8 positions", "model.positions=rotary")
-    assert "step 1" not in done.stderr
+    source, target = (path.read_text().splitlines() for path in corpus)
+    lines = [*map("\t".join, zip(source, target, strict=True)), "\t".join([" ".join(source[:4]), " ".join(target[:4])])]
+    (tmp_path / "pairs.tsv").write_text("\n".join(lines) + "\n")
+    few = [
+        "--model",
+        "gpt",
+        "--set",
+        "model.positions=learned",
+        "--set",
+        "model.context=32",
+        "--set",
+        "model.n_heads=2",
+    ]
+    valid = [argument for path in corpus for argument in ("--valid", path)]
+    every = ["--set", "training.checkpoint_steps=1", "--set", "training.batch_tokens=128"]
+    done = regard("train", tmp_path / "pairs.tsv", *valid, "--to", tmp_path / "run", *TINY, *few, *every)
+    assert_refused(done, "this model has learned 32 positions", "model.positions=rotary")
+    assert list((tmp_path / "run" / "checkpoints").iterdir()) == []
 
 
 def test_a_missing_run(regard, tmp_path):
@@ -214,6 +237,25 @@ def test_a_page_of_an_unknown_kind(regard, trained, tmp_path):
 
 def test_a_page_in_a_directory_that_is_not_there(regard, trained, tmp_path):
     assert_refused(regard("inspect", trained, "a", "--to", tmp_path / "no" / "x.html"), "there is no directory")
+
+
+def test_a_page_where_a_directory_stands(regard, trained, tmp_path):
+    (tmp_path / "x.html").mkdir()
+    assert_refused(regard("inspect", trained, "a", "--to", tmp_path / "x.html"), "x.html cannot be written")
+
+
+def test_a_beam_beside_a_translation_that_is_given(regard, trained, tmp_path):
+    done = regard("inspect", trained, "a", "--target", "b", "--beam", 2, "--to", tmp_path / "x.html")
+    assert_refused(done, "--beam is for a translation that is looked for")
+
+
+def test_a_beam_where_no_model_translates(regard, corpus):
+    done = regard("evaluate", "--hypothesis", corpus[1], "--reference", corpus[1], "--beam", 2)
+    assert_refused(done, "--beam and --trained-on are for a RUN")
+
+
+def test_translations_without_a_limit(train):
+    assert_refused(train(b"a\nb\n", b"a\nb\n", "--set", "decoding.max_ratio=inf"), "decoding.max_ratio", "finite")
 
 
 def test_an_empty_sentence_to_inspect(regard, trained, tmp_path):
@@ -328,7 +370,8 @@ def test_options_of_evaluate_that_do_not_fit_the_data(regard, trained, written, 
 
 
 def test_a_text_to_inspect_that_is_empty_or_too_long(regard, written, tmp_path):
-    assert_refused(regard("inspect", written, "", "--to", tmp_path / "x.html"), "The text is empty")
+    for text in ("", " \n"):
+        assert_refused(regard("inspect", written, text, "--to", tmp_path / "x.html"), "The text is empty")
     done = regard("inspect", written, "A saw the sea and the sky and the sea.", "--to", tmp_path / "x.html")
     assert_refused(done, "has 38 tokens", "context has 32")
 

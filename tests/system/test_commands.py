@@ -102,6 +102,21 @@ def test_a_training_that_nobody_listens_to_goes_on(corpus, tmp_path):
     assert (tmp_path / "run" / "checkpoints" / "step-12").is_dir()
 
 
+def test_pairs_that_are_not_scored_are_counted(regard, corpus, trained, tmp_path):
+    source, target = (path.read_text().splitlines() for path in corpus)
+    (tmp_path / "test.tsv").write_text(f"{source[0]}\t{target[0]}\n{source[1]}\t \n{source[2]}\t{target[2]}\n")
+    done = regard("evaluate", trained, tmp_path / "test.tsv", "--json")
+    assert json.loads(done.stdout)["n_sentences"] == 2
+    assert "3 pairs read, 2 kept, 1 dropped" in done.stderr
+
+
+def test_inspecting_running_text_of_another_system_names_the_same_words(regard, written, tmp_path):
+    for name, text in (("a.json", "A saw\nthe sea"), ("b.json", "A saw\r\nthe sea")):
+        done = regard("inspect", written, text, "--to", tmp_path / name)
+        assert done.returncode == 0, done.stderr
+    assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
+
+
 def test_the_version_is_printed(regard):
     assert regard("--version").stdout.startswith("regard 0.")
 

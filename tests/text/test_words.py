@@ -54,6 +54,10 @@ def test_no_tokens_have_no_words():
     assert word_of_token([], []) == []
 
 
+def test_tokens_of_a_text_without_words_belong_to_what_comes_next():
+    assert word_of_token([(0, 1), (1, 2)], []) == [0, 0]
+
+
 @given(st.lists(st.integers(1, 4), min_size=1), st.lists(st.integers(0, 6)))
 def test_it_agrees_with_trying_every_word(gaps, sizes):
     edges = [sum(gaps[:i]) for i in range(len(gaps) + 1)]

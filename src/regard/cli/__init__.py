@@ -18,8 +18,6 @@ def main() -> None:
         signal.signal(number, leave)
     try:
         app()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads on: end quietly
     except RegardError as error:
         say(f"regard: {error}")
         sys.exit(2)

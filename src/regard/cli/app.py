@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from regard import __version__
+from regard.errors import ConfigError
 
 app = typer.Typer(
     name="regard",
@@ -174,6 +175,8 @@ def evaluate(
     from regard.cli.evaluate import evaluate_files, evaluate_run
 
     if hypothesis is not None or reference is not None:
+        if beam is not None or trained_on is not None:
+            raise ConfigError("--beam and --trained-on are for a RUN; --hypothesis is scored without a model.")
         evaluate_files(data or [], hypothesis, reference, language, json)
     else:
         evaluate_run(data or [], language, beam, trained_on, device, json)

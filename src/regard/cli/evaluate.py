@@ -7,6 +7,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from regard.cli import say
 from regard.cli.translate import load_translator
 from regard.errors import ConfigError
 from regard.evaluation.language import LanguageScores, language_scores
@@ -46,10 +47,11 @@ def evaluate_run(
 def evaluate_text(run: Path, path: Path, trained_on: Path | None, device: str, json: bool) -> None:
     """Print what a text costs a language model, beside what it costs without one."""
     generator = TextGenerator.load(run, prepare_runtime(device).device)
-    documents = Passages.read(path, generator.bundle.card["data"]["kind"]).documents()
-    known = "".join(Passages.read(trained_on, "file")) if trained_on else None
-    nats, n_tokens = generator.nll(documents)
-    scores = language_scores(nats, n_tokens, "".join(documents), known)
+    kind = generator.bundle.card["data"]["kind"]
+    text = Passages.read(path, kind)
+    known = "".join(Passages.read(trained_on, kind).apart()) if trained_on else None
+    nats, n_tokens = generator.nll(text.documents())
+    scores = language_scores(nats, n_tokens, "".join(text.apart()), known)
     print(json_format.dumps(scores.as_dict(), ensure_ascii=False)) if json else show_language(scores, str(path))
 
 
@@ -72,7 +74,10 @@ def evaluate_pairs(
     run: Path, data: Sequence[Path], language: str | None, beam: int | None, device: str, json: bool
 ) -> None:
     """Translate the source side of the data with a run and score it against the target side."""
-    sources, targets = zip(*read_pairs(data), strict=True)
+    pairs = read_pairs(data)
+    if pairs.report.dropped:
+        say(f"test data: {pairs.report.summary()}")
+    sources, targets = zip(*pairs, strict=True)
     translator = load_translator(run, beam, device)
     language = language or translator.bundle.card.get("languages", [None, None])[1]
     translations = [t.text for t in translator.translate(sources)]

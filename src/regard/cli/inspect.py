@@ -1,5 +1,6 @@
 """`regard inspect`: the attention of a sentence as a page, a picture or data."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -29,13 +30,21 @@ def run_inspect(run: Path, text: str, to: Path, target: str | None, beam: int | 
     if not to.parent.is_dir():
         raise RunError(f"--to {to}: there is no directory {to.parent}. Make it first.")
     explanation = explain(run, text, target, beam, device)
-    writer(explanation, to)
-    print(explanation.title)
+    try:
+        writer(explanation, to)
+    except OSError as error:
+        raise RunError(f"--to {to} cannot be written: {error.strerror}. Choose another name.") from error
+    sys.stdout.buffer.write(f"{explanation.title}\n".encode())
+    sys.stdout.flush()
     say(f"Attention written to {to}")
 
 
 def explain(run: Path, text: str, target: str | None, beam: int | None, device: str) -> Explanation:
     """Return the explanation of a translation, or of running text if the run was trained on that."""
+    if target is not None and beam is not None:
+        raise ConfigError(
+            "--beam is for a translation that is looked for, and --target gives one. Leave one of them out."
+        )
     bundle, place = load_bundle(run_bundle(run)), prepare_runtime(device).device
     if bundle.card.get("job") != "text":
         return with_beam(Translator(bundle, place), beam).explain(text, target)

@@ -32,6 +32,7 @@ from regard.runtime import prepare_runtime
 def run_prove(run: Path | None, device: str, json: bool) -> None:
     """Print every proof; the exit code is 1 if one of them fails."""
     runtime = prepare_runtime(device)
+    torch.set_float32_matmul_precision("highest")  # float32 is to be proven as such, and not as TF32
     say(f"Proving on {runtime.device.type}: outputs and gradients.")
     proofs: list[Proof] = []
     for result in prove_all(run, runtime.device):

@@ -4,9 +4,12 @@ import sys
 from pathlib import Path
 
 from regard.errors import ConfigError
-from regard.pipeline import Translator
+from regard.pipeline import Translator, refuse_overlong
 from regard.runtime import prepare_runtime
 from regard.text.lines import lines_of, read_lines
+
+LINES_AT_ONCE = 10_000
+"""What is written before more is translated: enough that sentences of one length fill their batches."""
 
 
 def run_translate(run: Path, file: Path | None, beam: int | None, n_best: int, device: str) -> None:
@@ -15,15 +18,15 @@ def run_translate(run: Path, file: Path | None, beam: int | None, n_best: int, d
     if n_best > translator.decoding.beam:
         raise ConfigError(f"--n-best {n_best} needs a beam of at least {n_best}; it is {translator.decoding.beam}.")
     lines = read_input(file)
+    refuse_overlong(lines)
     out = sys.stdout.buffer
-    if n_best == 1:
-        for translation in translator.translate(lines):
-            out.write(f"{translation.text}\n".encode())
-    else:
-        for i, translations in enumerate(translator.n_best(lines), start=1):
+    for start in range(0, len(lines), LINES_AT_ONCE):
+        for i, translations in enumerate(translator.n_best(lines[start : start + LINES_AT_ONCE]), start=start + 1):
             for t in translations[:n_best]:
-                out.write(f"{i}\t{t.log_probability:.4f}\t{t.text}\n".encode())
-    out.flush()
+                out.write(
+                    f"{i}\t{t.log_probability:.4f}\t{t.text}\n".encode() if n_best > 1 else f"{t.text}\n".encode()
+                )
+        out.flush()
 
 
 def load_translator(run: Path, beam: int | None, device: str) -> Translator:

@@ -24,11 +24,11 @@ class DecodingConfig(BaseModel):
     may have up to max_ratio times the tokens of its source, and max_extra more.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     beam: int = Field(5, ge=1, le=100)
-    length_penalty: float = Field(1.0, ge=0)
-    max_ratio: float = Field(2.0, gt=0)
+    length_penalty: float = Field(1.0, ge=0, le=10)
+    max_ratio: float = Field(2.0, gt=0, le=100)
     max_extra: int = Field(10, ge=1)
     batch_tokens: int = Field(4096, ge=1)
 

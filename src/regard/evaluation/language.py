@@ -11,6 +11,9 @@ from regard.evaluation.ngram import nats_after, nats_alone
 LZMA = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME}]
 """What `xz -9e` does, without the container, which would weigh on a short text."""
 
+KNOWN = 20_000_000
+"""Characters of the training text that the floors know at most: the 5-gram takes a hundred bytes for each."""
+
 
 @dataclass(frozen=True, slots=True)
 class Floor:
@@ -43,14 +46,15 @@ class LanguageScores:
 def language_scores(nats: float, n_tokens: int, text: str, known: str | None = None) -> LanguageScores:
     """Return the rates of a text that cost a model `nats` in all, over n_tokens, and the floors of the same text.
 
-    known: the text the model was trained on; the floors know it too, and else only what they have read of the text.
-    Raises DataError if the text is empty.
+    known: the text the model was trained on; the floors know it too, of a long one its end, and else only what they
+    have read of the text. Raises DataError if the text is empty.
     """
     if not text:
         raise DataError("The text is empty, so it has no cost. Give at least one character.")
     n_bytes = len(text.encode())
     if known:
-        how = "knowing the training text"
+        end = f"the last {KNOWN:,} characters of " * (len(known) > KNOWN)
+        how, known = f"knowing {end}the training text", known[-KNOWN:]
         ngram, packed = nats_after(text, known), n_packed(known + text) - n_packed(known)
     else:
         how = "knowing what went before in this text"

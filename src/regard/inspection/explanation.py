@@ -69,16 +69,16 @@ class Explanation:
 
 
 def by_words(
-    weights: Float[Tensor, "H T S"], row_words: Sequence[int], column_words: Sequence[int]
+    weights: Float[Tensor, "H T S"], row_words: Sequence[int], column_words: Sequence[int], n_rows: int, n_columns: int
 ) -> Float[Tensor, "H rows columns"]:
     """Return attention between words from attention between tokens.
 
-    row_words, column_words: the index of the word that each token belongs to. Summed over the tokens of a word that is
-    looked at, averaged over the tokens of the word that looks, so a row that sums to one still does. A row word
-    without tokens looks at nothing and gets zeros.
+    row_words, column_words: the index of the word that each token belongs to, of n_rows and n_columns words. Summed
+    over the tokens of a word that is looked at, averaged over the tokens of the word that looks, so a row that sums to
+    one still does. A word without tokens, since its neighbour's has them, gets zeros.
     """
     assert tuple(weights.shape[1:]) == (len(row_words), len(column_words)), "every token needs the index of its word"
-    rows, columns = _membership(row_words).to(weights), _membership(column_words).to(weights)
+    rows, columns = _membership(row_words, n_rows).to(weights), _membership(column_words, n_columns).to(weights)
     averaging = rows / rows.sum(1, keepdim=True).clamp(min=1)
     return averaging @ weights @ columns.T  # (H, row words, column words)
 
@@ -99,10 +99,12 @@ def explain(
     read = [0, *(word + 1 for word in target_words[:-1])]
     context = [*source_words, *(len(source) + word for word in read)]
     words = {"source": source_words, "target": target_words, "read": read, "context": context}
+    n_words = {"source": len(source), "target": len(target), "read": len(target), "context": len(source) + len(target)}
     maps = []
     for name, weights in captured.items():
         rows, columns = _axes(name)
-        maps.append(AttentionMap(name, rows, columns, by_words(weights, words[rows], words[columns])))
+        weights = by_words(weights, words[rows], words[columns], n_words[rows], n_words[columns])
+        maps.append(AttentionMap(name, rows, columns, weights))
     return Explanation(source, target, maps, _summary([item.name for item in maps]), title)
 
 
@@ -127,9 +129,9 @@ def to_json(explanation: Explanation) -> str:
     return json.dumps(as_data(explanation), ensure_ascii=False, allow_nan=False)
 
 
-def _membership(words: Sequence[int]) -> Tensor:
+def _membership(words: Sequence[int], n_words: int) -> Tensor:
     """Return a matrix (words, tokens): one where the token belongs to the word."""
-    return torch.nn.functional.one_hot(torch.tensor(words, dtype=torch.long)).T
+    return torch.nn.functional.one_hot(torch.tensor(words, dtype=torch.long), n_words).T
 
 
 def _rounded(weights: Tensor) -> list[list[list[float]]]:

@@ -33,14 +33,14 @@ def random_keep(shape: torch.Size, n_dropped: int, device: torch.device) -> Tens
 
 
 class Dropout(nn.Module):
-    """Set a share of the elements to zero in training and scale up the rest; the rate is rounded to n / 256.
+    """Set a share of the elements to zero in training and scale up the rest; the rate is rounded to n / 256, below one.
 
     whole: a vector, which is the last axis, is set to zero as a whole or not at all.
     """
 
     def __init__(self, rate: float, *, whole: bool = False) -> None:
         super().__init__()
-        self.n_dropped, self.whole = round(rate * 256), whole
+        self.n_dropped, self.whole = min(round(rate * 256), 255), whole
 
     def forward(self, x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
         if not self.training or self.n_dropped == 0:

@@ -33,7 +33,7 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
     """Gradients are computed in the forward pass, while a chunk's logits are in the cache.
 
     hidden (P, N, D): of two passes over the same positions the means are returned, with r_drop times what sets them
-    apart. Products are taken in `dtype`, the softmax and all sums in float32 at least.
+    apart. Products are taken in `dtype`, the softmax and all sums in float32 at least. wanted: whether gradients are.
     """
 
     @staticmethod
@@ -46,12 +46,13 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
         z_loss: float,
         r_drop: float,
         dtype: torch.dtype,
+        wanted: bool,
     ) -> tuple[Tensor, ...]:
-        wanted = hidden.requires_grad or weight.requires_grad
         exact = torch.promote_types(dtype, torch.float32)
         hidden, weight = hidden.to(dtype), weight.to(dtype)
         n_passes, n, _ = hidden.shape
-        hidden_grad, weight_grad = torch.empty_like(hidden), torch.zeros_like(weight, dtype=exact)
+        hidden_grad = torch.empty_like(hidden)
+        weight_grad = weight.new_zeros(len(weight) if wanted else 0, weight.shape[1], dtype=exact)
         smoothed, nll = hidden.new_zeros((), dtype=exact), hidden.new_zeros((), dtype=exact)
         for start in range(0, n, CHUNK_ROWS // n_passes):
             chunk = slice(start, start + CHUNK_ROWS // n_passes)
@@ -83,7 +84,7 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
     @staticmethod
     def backward(ctx: FunctionCtx, *grads: Tensor) -> tuple[Tensor | None, ...]:
         hidden_grad, weight_grad = ctx.saved_tensors  # type: ignore[attr-defined]
-        return hidden_grad * grads[0], weight_grad * grads[0], None, None, None, None, None
+        return hidden_grad * grads[0], weight_grad * grads[0], *[None] * 6
 
 
 def _chunk_loss(
@@ -166,6 +167,7 @@ def consistent_loss(
 
 def _loss(hidden: Tensor, weight: Tensor, gold: Tensor, smoothing: float, z_loss: float, r_drop: float) -> Loss:
     dtype = product_dtype(hidden)
+    wanted = torch.is_grad_enabled() and (hidden.requires_grad or weight.requires_grad)
     with torch.autocast(hidden.device.type, enabled=False):
-        smoothed, nll = _ChunkedCrossEntropy.apply(hidden, weight, gold, smoothing, z_loss, r_drop, dtype)
+        smoothed, nll = _ChunkedCrossEntropy.apply(hidden, weight, gold, smoothing, z_loss, r_drop, dtype, wanted)
     return Loss(smoothed, nll, len(gold))

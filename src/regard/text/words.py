@@ -46,8 +46,11 @@ def _shape(character: str) -> str:
 def word_of_token(offsets: Sequence[Span], spans: Sequence[Span]) -> list[int]:
     """Return for each token the index of the word that it shares most characters with.
 
-    A token of white space belongs to the word behind it, and at the very end to the last word.
+    A token of white space belongs to the word behind it, and at the very end to the last word. Where there is no word,
+    all belong to the one that comes next.
     """
+    if not spans:
+        return [0] * len(offsets)
     starts, ends = [start for start, _ in spans], [end for _, end in spans]
     found = []
     for start, end in offsets:
