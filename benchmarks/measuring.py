@@ -53,7 +53,7 @@ def watch(command: Sequence[str], n_threads: int, log: Path) -> tuple[float, flo
         _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
-        tail = "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-20:])
+        tail = "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-60:])
         raise SystemExit(f"{' '.join(command)}\nended with {process.returncode}:\n{tail}")
     peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 2**20
     return peak, (usage.ru_utime + usage.ru_stime) / (time.monotonic() - began)

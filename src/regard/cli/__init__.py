@@ -12,6 +12,16 @@ from regard.training.interrupt import Interrupted
 
 def main() -> None:
     """Run the command line. Exit codes: 0 done, 2 a mistake of the user, 1 ours, 130 interrupted, 143 terminated."""
+    code = run()
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        # DDP keeps Gloo's threads beyond the end of their group, where a dying interpreter may meet them and abort.
+        sys.stdout.flush()
+        os._exit(code)
+    sys.exit(code)
+
+
+def run() -> int:
+    """Run the command line and return its exit code."""
     from regard.cli.app import app
 
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -20,9 +30,12 @@ def main() -> None:
         app()
     except RegardError as error:
         say(f"regard: {error}")
-        sys.exit(2)
+        return 2
     except Interrupted as interrupted:
-        sys.exit(128 + interrupted.number)
+        return 128 + interrupted.number
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    return 0
 
 
 def leave(number: int, _frame: FrameType | None) -> None:
