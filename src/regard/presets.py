@@ -38,6 +38,9 @@ def gpt2(n_layers: int, width: int, n_heads: int) -> Settings:
     return {**GPT2, "model": {**GPT2["model"], "n_layers": n_layers, "width": width, "n_heads": n_heads}}
 
 
+TINY_WITH_ATTENTION = {"embedding_width": 192, "attention_width": 192, "dropout_rate": 0.2}
+"""The RNN of `tiny` and `thorough`."""
+
 ON_PAIRS: dict[str, dict[str, Settings]] = {
     "tiny": {
         "rnn": {
@@ -45,7 +48,7 @@ ON_PAIRS: dict[str, dict[str, Settings]] = {
             "training": {"epochs": 16, "batch_tokens": 2048},
         },
         "bahdanau": {
-            "model": {"embedding_width": 192, "attention_width": 192, "dropout_rate": 0.2},
+            "model": TINY_WITH_ATTENTION,
             "training": {"epochs": 16, "batch_tokens": 2048},
         },
         "transformer": {
@@ -59,7 +62,7 @@ ON_PAIRS: dict[str, dict[str, Settings]] = {
     },
     "thorough": {
         "bahdanau": {
-            "model": {"embedding_width": 192, "attention_width": 192, "dropout_rate": 0.2},
+            "model": TINY_WITH_ATTENTION,
             "training": {"epochs": 16, "batch_tokens": 2048, "weight_decay": 0.1, "r_drop": 3.0},
         },
         "transformer": {

@@ -25,7 +25,7 @@ from regard.training.log import Log, NoDisplay, make_display
 from regard.training.loop import Stream, Trainer, Validate
 from regard.training.processes import Processes, together
 from regard.training.progress import Progress
-from regard.training.run import RunFolder
+from regard.training.run import RunFolder, step_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,8 +209,9 @@ def find_checkpoint(run: RunFolder, recipe: Recipe, card: dict[str, Any], fresh:
     old_card = found[1].card if found else run.card_of_last()
     refuse_changes(run, recipe, old_card, card)
     if found is None:
-        step = old_card["trained"]["step"] if old_card else 0
-        if run.steps() or step > recipe.training.checkpoint_steps:  # a kill leaves no model of more steps by itself
+        damaged = [step_of(path) for path in run.steps()]
+        step = max([*damaged, old_card["trained"]["step"] if old_card else 0])
+        if damaged or step > recipe.training.checkpoint_steps:  # a kill leaves no model of more steps by itself
             raise RunError(
                 f"{run.path} holds a model of {step:,} steps and no whole checkpoint to go on from. Choose another "
                 "directory, or --fresh to train anew there, which deletes that model."
