@@ -1,5 +1,5 @@
 # make demo    the embedded default: install, train, translate, show; minutes, no data to bring
-# make test    every test
+# make test    every test but the long proofs
 # make prove   the long proofs: hundreds of kills, and whatever else takes too long for every day
 # make check   format, lint, types and the import table
 # make clean   remove the environment
@@ -23,6 +23,7 @@ PYTEST_ARGS ?= --numprocesses auto
 
 demo: $(BIN)/.installed
 	$(BIN)/regard demo $(DEMO_ARGS)
+	@echo && echo "regard is installed in .venv; this brings it onto your path: . .venv/bin/activate"
 
 test: $(BIN)/.installed-dev
 	$(BIN)/python -m pytest $(PYTEST_ARGS)

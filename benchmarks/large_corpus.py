@@ -13,6 +13,7 @@ import argparse
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -66,7 +67,8 @@ def main() -> None:
 
     run = options.folder / f"run-{what.rsplit(maxsplit=1)[-1]}"
     more = [] if options.text else HELD_OUT
-    fitting = sit([*small, "--to", run.with_name(f"fitting-{run.name}"), *more])
+    shutil.rmtree(run, ignore_errors=True)
+    fitting = sit([*small, "--to", run.with_name(f"fitting-{run.name}"), *more, "--fresh"])
     show(f"{SMALL:,} {what}, in memory", fitting)
     tokenising = [r"tokenising: ([1-9][0-9,]*) of (?!\1 )"]
     show("large: killed while it tokenises", sit([*large, "--to", run, *more], kill_at=tokenising))

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from regard import bundle as bundles
-from regard.bundle import Bundle, load_bundle, read_extra, run_bundle, save_bundle
+from regard.bundle import Bundle, load_bundle, read_card, read_extra, run_bundle, save_bundle
 from regard.errors import BundleError, RunError
 from regard.models.bahdanau import Bahdanau, BahdanauConfig
 from regard.models.transformer import Transformer, TransformerConfig
@@ -306,3 +306,10 @@ def test_a_directory_that_is_neither_run_nor_bundle_is_said(tmp_path):
         run_bundle(tmp_path)
     with pytest.raises(BundleError, match="nowhere is not a directory"):
         run_bundle(tmp_path / "nowhere")
+
+
+def test_a_card_can_be_read_without_its_model(saved):
+    assert read_card(saved) == load_bundle(saved).card
+    (saved / "card.json").write_text("{}")
+    with pytest.raises(BundleError, match=r"card\.json"):
+        read_card(saved)

@@ -60,3 +60,11 @@ def test_onednn_keeps_few_shapes_unless_the_user_says_otherwise(monkeypatch):
     prepare_runtime("cpu")
     assert os.environ["LRU_CACHE_CAPACITY"] == "7"
     assert os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] == "144"
+
+
+def test_more_processes_than_gpus_are_refused(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
+    with pytest.raises(ConfigError, match=r"4 processes .* sees 2 GPU\(s\).* --nproc-per-node 2, or --device cpu"):
+        prepare_runtime()

@@ -141,6 +141,13 @@ def read_extra(directory: Path, name: str) -> bytes | None:
     return (place / name).read_bytes()
 
 
+def read_card(directory: Path) -> dict[str, Any]:
+    """Return the verified card of a bundle, without its model. Raises BundleError if it is missing or damaged."""
+    place = standing(directory, MANIFEST)
+    _verify(place / CARD, _manifest(place, _manifest_bytes(place)).files[CARD])
+    return _card(place)
+
+
 def run_bundle(directory: Path) -> Path:
     """Return the bundle directory that a run means (its `best`, or else its `last`), or the directory if it is one.
 
@@ -167,11 +174,16 @@ def _load(place: Path, manifest: Manifest) -> Bundle:
     else:
         source, target = Tokenizer.load(place / SOURCE), Tokenizer.load(place / TARGET)
     model, family = _load_model(place, source.vocabulary, target.vocabulary)
+    return Bundle(model, family, source, target, _card(place))
+
+
+def _card(place: Path) -> dict[str, Any]:
+    """Return the card of a bundle that was verified."""
     try:
-        card = json.loads((place / CARD).read_bytes())
+        card: dict[str, Any] = json.loads((place / CARD).read_bytes())
     except (ValueError, RecursionError) as error:
         raise BundleError(f"{place / CARD} is not JSON: {error}.") from error
-    return Bundle(model, family, source, target, card)
+    return card
 
 
 def _load_model(place: Path, source_vocabulary: int, target_vocabulary: int) -> tuple[nn.Module, str]:

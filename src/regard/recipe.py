@@ -33,7 +33,7 @@ class PairsConfig(BaseModel):
     left out at random in training (Provilkov et al. 2020).
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     source_language: str | None = None
     target_language: str | None = None
@@ -51,7 +51,7 @@ class TextConfig(BaseModel):
     characters if that is less. The ids of a text of more than characters_in_memory are kept in files of the run.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     documents: Literal["file", "line"] = "file"
     validation_share: float = Field(0.1, gt=0, lt=1)
@@ -111,12 +111,14 @@ def make_recipe(job: str, family: str, preset: str, layers: Sequence[Settings]) 
 def read_recipe(path: Path) -> dict[str, Any]:
     """Return the content of a recipe file: sections, and perhaps `family` and `preset`.
 
-    Raises ConfigError if it is missing or not TOML, or if a key stands outside the sections.
+    Raises ConfigError if it cannot be read or is not TOML, or if a key stands outside the sections.
     """
     try:
         content = tomllib.loads(path.read_bytes().decode("utf-8"))
     except FileNotFoundError:
         raise ConfigError(f"{path} does not exist; --recipe needs a TOML file.") from None
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}. --recipe needs a TOML file.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not a TOML file: {error}.") from error
     for key, value in content.items():
@@ -124,6 +126,8 @@ def read_recipe(path: Path) -> dict[str, Any]:
             raise ConfigError(f"{path}: {unknown(key, [*SECTIONS, 'family', 'preset'])}")
         if key in SECTIONS and not isinstance(value, dict):
             raise ConfigError(f"{path}: {key} is {value!r}; it must be a section, [{key}], with keys below it.")
+        if key not in SECTIONS and not isinstance(value, str):
+            raise ConfigError(f"{path}: {key} is {value!r}; it must be a name in quotes.")
     return content
 
 

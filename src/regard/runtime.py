@@ -36,7 +36,7 @@ class Runtime:
 def prepare_runtime(device: str = "auto", n_threads: int | None = None) -> Runtime:
     """Set the allocator and the threads of this process and return what was chosen.
 
-    Raises ConfigError if the device is unknown or absent.
+    Raises ConfigError if the device is unknown or absent, or if there are more processes than GPUs.
     """
     if device not in ("auto", "cpu", "cuda"):
         raise ConfigError(f"device is '{device}'; it must be auto, cpu or cuda.")
@@ -48,6 +48,11 @@ def prepare_runtime(device: str = "auto", n_threads: int | None = None) -> Runti
         torch.set_num_threads(n_threads)
     if device == "cpu" or not torch.cuda.is_available():
         return Runtime(torch.device("cpu"), torch.get_num_threads())
+    if (n_processes := int(os.environ.get("LOCAL_WORLD_SIZE", "1"))) > (n_devices := torch.cuda.device_count()):
+        raise ConfigError(
+            f"There are {n_processes} processes on this machine, and PyTorch sees {n_devices} GPU(s); each needs one. "
+            f"Use torchrun --nproc-per-node {n_devices}, or --device cpu."
+        )
     own = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))  # of several, torchrun says which
     torch.cuda.set_device(own)
     torch.set_float32_matmul_precision("high")  # products of float32 take TF32 where the GPU has it

@@ -34,6 +34,15 @@ def test_a_loss_that_turns_is_warned_of_once(capsys):
     assert capsys.readouterr().err.count("warning: the loss on validation has turned, from 1.500 to 1.540") == 1
 
 
+def test_a_loss_that_turned_before_the_training_was_stopped_is_warned_of_after(capsys):
+    text = "the cat sat on the mat. " * 8
+    job, made = TextJob(*[Passages.of([text])] * 2), bundle(text)
+    made.card["trained"] = {"best_score": -1.5}
+    recipe = make_recipe("text", "gpt", "tiny", [PRESETS["text"]["tiny"]["gpt"]])
+    job.validation(made, recipe, Runtime(CPU, 1))(made.model)
+    assert "has turned, from 1.500 to 6." in capsys.readouterr().err
+
+
 def test_a_sample_begins_with_what_fits_half_the_context():
     generator = TextGenerator(bundle("abc " * 30), CPU)
     assert beginning("abc " * 30, generator) == "abc a"  # 40, 20 and 10 characters are more than 8 tokens

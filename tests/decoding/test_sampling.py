@@ -18,6 +18,7 @@ class Table:
 
     jobs = frozenset({"text"})
     output_weight = torch.zeros(10, 1)
+    n_positions = None
 
     def forward(self, batch, trace=None):
         raise NotImplementedError

@@ -15,6 +15,7 @@ class TableModel:
     """A model whose logits depend on the last two tokens by a table, so that every search can be checked by hand."""
 
     output_weight = torch.empty(5, 1)
+    n_positions: int | None = None
 
     def __init__(self, logits: Tensor) -> None:
         self.table = logits
@@ -113,3 +114,18 @@ def test_batches_hold_every_source_once_longest_first_and_not_too_many_cells():
     assert sorted(i for batch in batches for i in batch) == [0, 2, 3, 4, 5, 6]
     assert [lengths[i] for batch in batches for i in batch] == [12, 9, 5, 5, 3, 1]
     assert all(len(batch) == 1 or len(batch) * lengths[batch[0]] * 2 <= 40 for batch in batches)
+
+
+@pytest.mark.parametrize("beam", [1, 3])
+def test_a_model_with_so_many_positions_is_not_asked_for_more(beam):
+    """The marks behind the source and before the target have positions, too."""
+    model = random_model(0)
+    model.n_positions = 9
+    steps: list[int] = []
+    step = model.step
+    model.step = lambda last, state: (steps.append(len(last)), step(last, state))[1]
+    model.table[..., EOS] = -100.0  # it never ends by itself
+    (found,) = search(model, [[A] * 4], DecodingConfig(beam=beam))
+    assert {len(h.ids) for h in found} == {3} and len(steps) == 3
+    (found,) = search(model, [[A] * 7], DecodingConfig(beam=beam))
+    assert len(found[0].ids) == 1

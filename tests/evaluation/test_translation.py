@@ -75,7 +75,8 @@ def test_nothing_to_score_against_is_refused(nothing):
 
 
 @pytest.mark.parametrize(
-    ("language", "code"), [(None, "en"), ("", "en"), ("de", "de"), ("DE", "de"), ("de-AT", "de"), ("pt_BR", "pt")]
+    ("language", "code"),
+    [(None, "en"), ("", "en"), ("de", "de"), ("DE", "de"), ("de-AT", "de"), ("pt_BR", "pt"), ("German", "de")],
 )
 def test_a_language_code_is_reduced_to_what_moses_knows(language, code):
     assert moses_language(language) == code

@@ -71,3 +71,11 @@ def test_the_forget_gates_start_open():
             forget = bias.view(4, -1)[1]
             assert torch.equal(forget, torch.full_like(forget, float("bias_ih" in name)))
             assert torch.count_nonzero(bias) == (4 if "bias_ih" in name else 0)
+
+
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+def test_the_decoder_begins_in_the_precision_of_the_weights(cell):
+    model = build(cell=cell).float()
+    batch = collate([[5, 6, 7]], [[8, 9]])
+    with torch.autocast("cpu", torch.bfloat16):
+        assert {x.dtype for x in model.encode(batch)[1].values()} == {torch.float32}

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -66,6 +68,12 @@ def test_only_sentences_of_100_000_characters(train):
     assert_refused(train(b"x" * 100_000 + b"\n", b"y\n"), "no pair is left", "1 too long")
 
 
+def test_a_sentence_to_translate_that_is_not_utf_8(regard, trained, tmp_path):
+    (tmp_path / "latin 1.txt").write_bytes(b"M\xfcller\n")
+    done = regard("translate", trained, tmp_path / "latin 1.txt")
+    assert_refused(done, f"iconv -f LATIN1 -t UTF-8 '{tmp_path}/latin 1.txt'")
+
+
 def test_a_sentence_of_100_000_characters_to_translate(regard, trained):
     assert_refused(regard("translate", trained, stdin="short\n" + "x" * 100_000), "line 2", "100,000", f"{LONGEST:,}")
 
@@ -87,6 +95,31 @@ def test_a_recipe_that_is_no_toml(train, tmp_path):
     assert_refused(train(b"a\nb\n", b"a\nb\n", "--recipe", str(tmp_path / "r.toml")), "r.toml is not a TOML file")
 
 
+def test_a_recipe_that_cannot_be_read(train, tmp_path):
+    assert_refused(train(b"a\nb\n", b"a\nb\n", "--recipe", str(tmp_path)), "cannot be read: Is a directory")
+
+
+@pytest.mark.parametrize("line", ["family = 3", "preset = ['tiny']"])
+def test_a_recipe_whose_family_or_preset_is_no_name(train, tmp_path, line):
+    (tmp_path / "r.toml").write_text(f"{line}\n")
+    done = train(b"a\nb\n", b"a\nb\n", "--recipe", str(tmp_path / "r.toml"))
+    assert_refused(done, f"{line.split()[0]} is {line.split()[2]}; it must be a name in quotes")
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [("minutes=inf", "finite"), ("epochs=nan", "finite"), ("seed=-1", "greater than or equal to 0")],
+)
+def test_a_training_without_an_end_or_a_seed_that_is_none(train, setting, message):
+    done = train(b"a\nb\n", b"a\nb\n", "--set", f"training.{setting}")
+    assert_refused(done, f"training.{setting.replace('=', ' is ')}", message)
+
+
+def test_an_average_of_more_checkpoints_than_are_kept(train):
+    done = train(b"a\nb\n", b"a\nb\n", "--set", "training.average_checkpoints=3")
+    assert_refused(done, "average_checkpoints is 3", "only keep_checkpoints (2) stay on disk")
+
+
 def test_a_value_out_of_range(train):
     done = train(b"a\nb\n", b"a\nb\n", "--set", "model.dropout_rate=1.5", "--set", "training.steps=-1")
     assert_refused(done, "model.dropout_rate is 1.5", "training.steps is -1")
@@ -106,6 +139,11 @@ def test_an_unknown_family(train):
 
 def test_an_unknown_preset(train):
     assert_refused(train(b"a\nb\n", b"a\nb\n", "--preset", "tinny"), "Did you mean tiny?")
+
+
+def test_a_preset_of_the_other_job(train):
+    done = train(b"a\nb\n", b"a\nb\n", "--preset", "quick")
+    assert_refused(done, "preset: quick is for text, and this is pairs. Known are tiny,")
 
 
 def test_a_single_pair(train):
@@ -260,6 +298,21 @@ def test_translations_without_a_limit(train):
 
 def test_an_empty_sentence_to_inspect(regard, trained, tmp_path):
     assert_refused(regard("inspect", trained, " ", "--to", tmp_path / "x.html"), "is empty")
+
+
+def test_a_run_and_nothing_to_score_it_on(regard, trained):
+    assert_refused(regard("evaluate", trained), "evaluate needs a RUN and data")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no disk here that is always full")
+def test_a_full_disk_under_the_output():
+    command = [sys.executable, "-m", "regard", "--version"]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, encoding="utf-8", check=False)
+    assert done.returncode == 2
+    assert done.stderr == (
+        "regard: the disk is full, so the output is not whole. Free space, then run the command again.\n"
+    )
 
 
 def test_a_hypothesis_without_a_reference(regard, corpus):

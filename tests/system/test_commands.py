@@ -232,3 +232,12 @@ def test_bpe_dropout_trains_and_a_run_without_it_is_refused(regard, corpus, tmp_
     done = regard(*command, "--set", "data.bpe_dropout=0.1")
     assert done.returncode == 0 and "BPE dropout 0.1" in done.stderr, done.stderr
     assert regard(*command).returncode == 2
+
+
+def test_validation_pairs_that_are_too_long_are_left_out_and_counted(regard, corpus, tmp_path):
+    source, target = (path.read_text(encoding="utf-8").splitlines() for path in corpus)
+    (tmp_path / "valid.tsv").write_text(f"{' '.join(source[:9])}\t{target[0]}\n{source[1]}\t{target[1]}\n")
+    arguments = ["--valid", tmp_path / "valid.tsv", "--to", tmp_path / "run", "--set", "data.max_tokens=30"]
+    done = regard("train", *corpus, *arguments, "--model", "bahdanau", *TINY)
+    assert done.returncode == 0, done.stderr
+    assert "validation data: 1 of 2 pairs over 30 tokens left out" in done.stderr

@@ -1,3 +1,4 @@
+import itertools
 import json
 from pathlib import Path
 
@@ -83,6 +84,19 @@ def test_a_damaged_shard_is_written_anew(sharded, tmp_path, name):
     content[len(content) // 2] ^= 1
     file.write_bytes(content)
     assert rows_of(sharded()[0]) == expected
+
+
+def test_a_shard_whose_manifest_was_changed_by_one_bit_is_written_anew_or_means_the_same(sharded, tmp_path):
+    expected = rows_of(sharded(PAIRS[:5])[0])
+    file = tmp_path / "tokens" / "shard-00000" / "manifest.json"
+    whole = file.read_bytes()
+    what_is_said = range(whole.index(b'"dropped"'), whole.index(b'"sha256"'))
+    for at, bit in itertools.product(what_is_said, (1, 2)):  # with the second, "<u2" becomes ">u2"
+        content = bytearray(whole)
+        content[at] ^= bit
+        file.write_bytes(content)
+        found, _ = sharded(PAIRS[:5])
+        assert rows_of(found) == expected and found.n_dropped == 0
 
 
 @pytest.mark.parametrize("change", [{"key": "others"}, {"max_tokens": 6}, {"pairs": PAIRS[:-1]}])

@@ -1,3 +1,6 @@
+import weakref
+from contextlib import nullcontext
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -89,18 +92,65 @@ def test_a_batch_that_does_not_fit_into_memory_is_taken_in_parts(model, monkeypa
     ours, said = gradients_of(model), []
     if not fits:
         with pytest.raises(TrainingError, match=r"Not even one sentence .*tried to allocate 3 GiB"):
-            ours.rehearse(BATCH, said.append)
+            ours.rehearse(BATCH, list, said.append)
         return
-    ours.rehearse(BATCH, said.append)
+    ours.rehearse(BATCH, list, said.append)
     assert ours.n_parts == {1: 4, 3: 2}[fits]
     assert said[-1] == f"The largest batch does not fit into memory: batches go in {ours.n_parts} parts."
     assert all(p.grad is None for p in model.parameters())
 
 
-def test_an_error_that_is_not_of_memory_is_not_hidden(model, monkeypatch):
+@pytest.mark.parametrize("message", ["shapes do not fit", "CUDA error: an illegal memory access was encountered"])
+def test_an_error_that_is_not_of_too_little_memory_is_not_hidden(model, monkeypatch, message):
     def broken(*_):
-        raise RuntimeError("shapes do not fit")
+        raise RuntimeError(message)
 
     monkeypatch.setattr(gradients, "batch_loss", broken)
-    with pytest.raises(RuntimeError, match="shapes do not fit"):
-        gradients_of(model).rehearse(BATCH, print)
+    with pytest.raises(RuntimeError, match=message):
+        gradients_of(model).rehearse(BATCH, list, print)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "CUDA error: out of memory",
+        "DefaultCPUAllocator: can't allocate memory: 9 GB",
+        "cuDNN error: CUDNN_STATUS_ALLOC_FAILED",
+    ],
+)
+def test_with_sharded_weights_a_batch_that_does_not_fit_is_refused(model, monkeypatch, message):
+    def small_machine(*_):
+        raise RuntimeError(message)
+
+    monkeypatch.setattr(gradients, "batch_loss", small_machine)
+    ours = gradients_of(model)
+    ours.sharded = True
+    monkeypatch.setattr(ours, "gathering", lambda wanted: nullcontext())
+    with pytest.raises(TrainingError, match=f"does not fit into memory .{message}.*training.batch_tokens, or more"):
+        ours.rehearse(BATCH, list, print)
+
+
+def test_what_is_reserved_is_held_while_the_batch_is_tried_and_no_longer(model, monkeypatch):
+    reserved, held = [], []
+
+    def reserve() -> list[torch.Tensor]:
+        tensors = [torch.empty(3), torch.empty(2)]
+        reserved.extend(map(weakref.ref, tensors))
+        return tensors
+
+    def watched(model, batch: Batch, *settings):
+        held.append([ref() is not None for ref in reserved])
+        return batch_loss(model, batch, *settings)
+
+    monkeypatch.setattr(gradients, "batch_loss", watched)
+    gradients_of(model).rehearse(BATCH, reserve, print)
+    assert held == [[True, True]]
+    assert [ref() for ref in reserved] == [None, None]
+
+
+def test_memory_that_does_not_suffice_for_what_is_reserved_ends_the_training(model):
+    def reserve() -> list[torch.Tensor]:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB")
+
+    with pytest.raises(TrainingError, match=r"Not even one sentence .*Tried to allocate 9 GiB"):
+        gradients_of(model).rehearse(BATCH, reserve, lambda _: None)

@@ -1,8 +1,10 @@
 import json
+from pathlib import Path
 
 import pytest
 
-from regard.training.log import LineDisplay, Log, cut_half_line, describe, minutes
+from regard.errors import RunError
+from regard.training.log import BarDisplay, LineDisplay, Log, cut_half_line, describe, minutes
 
 TRAIN = {"step": 20, "epoch": 1, "loss": 2.5, "tokens_per_second": 3210.4, "seconds_left": 75.2, "progress": 0.5}
 
@@ -46,3 +48,25 @@ def test_what_nobody_watches_is_not_described():
 
 def test_minutes_are_minutes_and_seconds():
     assert [minutes(s) for s in (0, 59.9, 60, 3599)] == ["0:00", "0:59", "1:00", "59:59"]
+
+
+def test_a_log_that_cannot_be_opened_is_a_mistake_of_the_user(tmp_path):
+    (tmp_path / "log.jsonl").mkdir()
+    with pytest.raises(RunError, match=r"log.jsonl cannot be written: Is a directory. Free the way"):
+        Log(tmp_path / "log.jsonl", LineDisplay())
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no disk here that is always full")
+def test_a_full_disk_under_the_log_is_said():
+    log = Log(None, LineDisplay())
+    log._file = Path("/dev/full").open("w", encoding="utf-8")  # noqa: SIM115
+    with pytest.raises(RunError, match="/dev/full cannot be written: No space left on device"):
+        log.write("train", **TRAIN)
+    log.close()
+
+
+def test_names_in_brackets_are_shown_as_they_are(capsys):
+    display = BarDisplay()
+    display.say("Going on from step 20 (runs/[old]/[/x]).")
+    display.close()
+    assert "(runs/[old]/[/x])" in capsys.readouterr().err

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import os
 import shutil
@@ -149,9 +150,9 @@ def test_a_model_that_gets_no_better_ends_the_run(start):
 
 def test_what_might_not_fit_is_tried_before_the_first_step(start):
     trainer, tried = start(steps=1), []
-    trainer.gradients.rehearse = lambda batch, say: tried.append((trainer.progress.step, batch))
+    trainer.gradients.rehearse = lambda batch, reserve, say: tried.append((trainer.progress.step, batch, reserve))
     trainer.train(None)
-    assert tried and tried == [(0, batch) for batch in trainer.stream.survey.extremes]
+    assert tried and tried == [(0, batch, trainer.optimiser.reserve) for batch in trainer.stream.survey.extremes]
 
 
 def test_only_the_newest_checkpoints_are_kept(start):
@@ -198,14 +199,15 @@ def test_an_update_that_is_left_out_is_logged_with_its_batch(start, monkeypatch)
         return loss
 
     taken = []
-    monkeypatch.setattr(trainer.gradients, "rehearse", lambda largest, say: None)
+    monkeypatch.setattr(trainer.gradients, "rehearse", lambda *_: None)
     monkeypatch.setattr(trainer.gradients, "add", sometimes)
     monkeypatch.setattr(trainer.optimiser, "step", lambda factor: (taken.append(factor), whole(factor)))
     trainer.train(None)
     records = [json.loads(line) for line in trainer.run.log.read_text().splitlines()]
     n = trainer.batches_an_epoch
-    skipped = [(r["step"], r["epoch"], r["window"], r["batch"]) for r in records if r["kind"] == "skipped"]
-    assert skipped == [(2, 1 // n, 0, 1 % n), (6, 5 // n, 0, 5 % n)]
+    skipped = [(r["step"], r["epoch"], r["window"], r["batch"], r["items"]) for r in records if r["kind"] == "skipped"]
+    order = [list(trainer.stream.whole_order(epoch)) for epoch in range(6 // n + 1)]
+    assert skipped == [(step, i // n, 0, i % n, order[i // n][i % n].tolist()) for step, i in ((2, 1), (6, 5))]
     assert len(taken) == 6
 
 
@@ -278,7 +280,7 @@ def train_until(trainer: Trainer, checkpoint, step: int | None) -> list[list[lis
             os.kill(os.getpid(), signal.SIGTERM)
         return gradients(batch)
 
-    trainer.gradients.rehearse = lambda largest, say: None
+    trainer.gradients.rehearse = lambda *_: None
     trainer.gradients.add = add
     trainer_began = int(checkpoint.name.removeprefix("step-")) if checkpoint else 0
     if checkpoint:
@@ -330,3 +332,23 @@ def test_the_loss_of_a_uniform_model_is_the_logarithm_of_the_vocabulary():
     stream = copying(16)
     nll = mean_nll(UniformModel(), stream.epoch(0), CPU)
     assert nll == pytest.approx(3.912023, abs=1e-5)
+
+
+def test_a_loss_that_is_not_finite_is_not_logged_as_one(start, monkeypatch):
+    trainer = start(steps=20)
+    whole = trainer.gradients.add
+    poisoned = iter([False] * 9 + [True] + [False] * 10)
+
+    def sometimes(batch: Batch):
+        loss = whole(batch)
+        if next(poisoned):
+            trainer.model.decoder_norm.weight.grad[0] = float("inf")
+            return dataclasses.replace(loss, smoothed=loss.smoothed * float("nan"))
+        return loss
+
+    monkeypatch.setattr(trainer.gradients, "rehearse", lambda *_: None)
+    monkeypatch.setattr(trainer.gradients, "add", sometimes)
+    trainer.train(None)
+    first, second = (r for r in map(json.loads, trainer.run.log.read_text().splitlines()) if r["kind"] == "train")
+    assert 0 < first["loss"] < 10 and first["gradient_norm"] is None
+    assert 0 < second["loss"] < 10 and 0 < second["gradient_norm"] < 100

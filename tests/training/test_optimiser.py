@@ -65,3 +65,12 @@ def test_at_factor_zero_nothing_moves():
     batch_loss(model, collate([[3]], [[4]]), 0.0).smoothed.backward()
     optimiser.step(0.0)
     assert all(torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("kind", ["adamw", "muon"])
+def test_what_is_reserved_is_as_large_as_what_is_remembered_after_a_step(kind):
+    model = Transformer(SMALL, 13, 13)
+    optimiser = Optimiser(model, TrainingConfig(optimiser=kind))
+    reserved = sorted(t.shape for t in optimiser.reserve())
+    steps(model, optimiser, 1)
+    assert reserved == sorted(t.shape for t in optimiser.tensors().values() if t.ndim)

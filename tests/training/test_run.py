@@ -1,13 +1,15 @@
 import os
 import shutil
+from dataclasses import replace
 
 import pytest
 import torch
 
-from regard.bundle import Bundle
+from regard.bundle import Bundle, load_bundle, read_card
 from regard.errors import RunError
 from regard.models.transformer import Transformer, TransformerConfig
 from regard.text.tokenizer import Tokenizer, TokenizerConfig
+from regard.training import run as module
 from regard.training.config import TrainingConfig
 from regard.training.optimiser import Optimiser
 from regard.training.progress import Progress
@@ -122,10 +124,18 @@ def test_a_directory_that_is_no_run_is_not_claimed(tmp_path):
     assert (tmp_path / "precious.txt").read_text() == "mine"
 
 
+def test_a_recipe_of_the_users_own_is_no_run(tmp_path):
+    (tmp_path / "recipe.toml").write_text("family = 'rnn'")
+    with pytest.raises(RunError, match=r"not a run of regard \(it holds recipe.toml\)"):
+        RunFolder(tmp_path).claim(fresh=True, recipe="")
+    assert (tmp_path / "recipe.toml").read_text() == "family = 'rnn'"
+
+
 def test_a_start_that_was_killed_before_its_recipe_was_whole_can_be_repeated(tmp_path):
     folder = RunFolder(tmp_path / "run")
     folder.path.mkdir()
     (folder.path / ".recipe.toml.tmp").write_text("half a reci")
+    folder.checkpoints.mkdir()
     folder.claim(fresh=False, recipe="whole = true")
     assert sorted(path.name for path in folder.path.iterdir()) == ["checkpoints", "recipe.toml"]
     assert folder.recipe.read_text() == "whole = true"
@@ -147,3 +157,41 @@ def test_a_directory_in_which_nothing_came_about_is_not_left_behind(tmp_path):
     with pytest.raises(ValueError, match="by design"), folder.owned():
         raise ValueError("by design")
     assert not folder.path.exists()
+
+
+@pytest.mark.parametrize(("score", "kept"), [(1.9, 2.0), (2.1, 2.1)])
+def test_a_better_model_that_a_kill_has_left_is_not_replaced(saved, score, kept):
+    """With a budget of minutes, what comes after a kill is not what came before it."""
+    _path, bundle = saved.newest(pytest.fail)
+    for value in (2.0, score):
+        saved.save_best(replace(bundle, card={"validation": {"score": value}}))
+    assert read_card(saved.best) == {"validation": {"score": kept}}
+
+
+def test_a_damaged_best_model_is_replaced(saved):
+    _path, bundle = saved.newest(pytest.fail)
+    saved.save_best(replace(bundle, card={"validation": {"score": 2.0}}))
+    (saved.best / "card.json").write_text("{}")
+    saved.save_best(replace(bundle, card={"validation": {"score": 1.0}}))
+    assert read_card(saved.best) == {"validation": {"score": 1.0}}
+
+
+def test_a_directory_that_cannot_be_used_is_said(tmp_path):
+    (tmp_path / "file").write_text("")
+    folder = RunFolder(tmp_path / "file" / "run")
+    with pytest.raises(RunError, match="run cannot be used: Not a directory"), folder.owned():
+        pytest.fail("it was used")
+    with pytest.raises(RunError, match="run cannot be written: Not a directory"):
+        folder.claim(fresh=False, recipe="")
+
+
+def test_a_checkpoint_that_cannot_be_read_is_named_and_the_older_one_taken(saved, monkeypatch):
+    def load(path):
+        if path.name == "step-20":
+            raise PermissionError(13, "Permission denied")
+        return load_bundle(path)
+
+    monkeypatch.setattr(module, "load_bundle", load)
+    warnings: list[str] = []
+    assert saved.newest(warnings.append)[0].name == "step-10"
+    assert len(warnings) == 1 and "step-20 cannot be read: Permission denied" in warnings[0]

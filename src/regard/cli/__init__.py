@@ -1,5 +1,6 @@
 """The command line: one module a verb. Results go to stdout, everything else to stderr."""
 
+import errno
 import os
 import signal
 import sys
@@ -15,7 +16,6 @@ def main() -> None:
     code = run()
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         # DDP keeps Gloo's threads beyond the end of their group, where a dying interpreter may meet them and abort.
-        sys.stdout.flush()
         os._exit(code)
     sys.exit(code)
 
@@ -27,7 +27,10 @@ def run() -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, leave)
     try:
-        app()
+        try:
+            app()
+        finally:
+            print(end="", flush=True)
     except RegardError as error:
         say(f"regard: {error}")
         return 2
@@ -35,6 +38,14 @@ def run() -> int:
         return 128 + interrupted.number
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EPIPE):
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # where what is left of the output goes
+        if error.errno == errno.EPIPE:  # whoever read it has seen enough
+            return 1
+        say("regard: the disk is full, so the output is not whole. Free space, then run the command again.")
+        return 2
     return 0
 
 

@@ -35,7 +35,7 @@ DeviceOption = Annotated[Device, typer.Option(help="Where to compute.")]
 BeamOption = Annotated[
     int | None, typer.Option(help="Hypotheses kept side by side; 1 is greedy.", show_default="as trained: 5")
 ]
-FreshOption = Annotated[bool, typer.Option("--fresh", help="Start anew, and delete what the run holds.")]
+FreshOption = Annotated[bool, typer.Option("--fresh", help="Start anew; what the run has learnt is deleted.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
 
 

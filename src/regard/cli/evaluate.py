@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from regard.cli import say
@@ -57,10 +58,8 @@ def evaluate_text(run: Path, path: Path, trained_on: Path | None, device: str, j
 
 def show_language(scores: LanguageScores, what: str) -> None:
     """Print a table of the model's cost beside its floors."""
-    table = Table(
-        title=f"{what}: {scores.n_characters:,} characters, {scores.n_bytes:,} bytes, {scores.n_tokens:,} tokens",
-        title_justify="left",
-    )
+    size = f"{scores.n_characters:,} characters, {scores.n_bytes:,} bytes, {scores.n_tokens:,} tokens"
+    table = Table(title=f"{escape(what)}: {size}", title_justify="left")
     for column in ("", "bits a byte", "nats a character", "nats a token", "perplexity"):
         table.add_column(column, justify="right" if column else "left")
     rates = f"{scores.bits_per_byte:.4f}", f"{scores.nats_per_character:.4f}"
@@ -98,7 +97,7 @@ def show(scores: TranslationScores, what: str, json: bool) -> None:
     if json:
         print(json_format.dumps(scores.as_dict(), ensure_ascii=False))
         return
-    table = Table(title=f"{scores.n_sentences:,} sentences, {what}", title_justify="left")
+    table = Table(title=f"{scores.n_sentences:,} sentences, {escape(what)}", title_justify="left")
     table.add_column("score")
     table.add_column("value", justify="right")
     table.add_column("signature", overflow="fold")

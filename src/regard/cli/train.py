@@ -63,7 +63,7 @@ class Job(Protocol):
         """Return what measures the model while it is trained."""
         ...
 
-    def closing(self, run: RunFolder, progress: Progress, runtime: Runtime) -> str:
+    def closing(self, run: RunFolder, runtime: Runtime) -> str:
         """Return what to say when the training is done."""
         ...
 
@@ -96,7 +96,7 @@ def run_train(request: Request) -> None:
     say(f"device: {runtime}")
     progress = train_job(run, recipe, job, runtime, request.fresh)
     if is_first():
-        last = job.closing(run, progress, runtime)
+        last = job.closing(run, runtime)
         say(f"Done: {progress.step:,} steps in {progress.seconds / 60:.1f} minutes, {last}")
 
 
@@ -131,7 +131,7 @@ def resolve(request: Request, corpus: Corpus) -> tuple[Recipe, str]:
     if preset is None:
         preset, reason = choose_preset(corpus.job, corpus.size)
     if preset not in PRESETS[corpus.job]:
-        raise ConfigError(f"preset: {unknown(preset, list(PRESETS[corpus.job]))}")
+        raise ConfigError(f"preset: {_unknown_preset(preset, corpus.job)}")
     if family not in (families := PRESETS[corpus.job][preset]):
         raise ConfigError(f"preset {preset} is for {' and '.join(families)}, not for {family}. Choose another preset.")
     sections = {name: value for name, value in file.items() if isinstance(value, dict)}
@@ -142,6 +142,13 @@ def resolve(request: Request, corpus: Corpus) -> tuple[Recipe, str]:
             "every length. Leave the setting out."
         )
     return recipe, reason
+
+
+def _unknown_preset(preset: str, job: str) -> str:
+    """Return a sentence about a preset that the job does not have."""
+    if others := [other for other in PRESETS if preset in PRESETS[other]]:
+        return f"{preset} is for {others[0]}, and this is {job}. Known are {', '.join(PRESETS[job])}."
+    return unknown(preset, list(PRESETS[job]))
 
 
 def train_job(run: RunFolder, recipe: Recipe, job: Job, runtime: Runtime, fresh: bool) -> Progress:
@@ -180,7 +187,7 @@ def train_together(
 
 
 def with_precision(recipe: Recipe, found: tuple[Path, Bundle] | None, runtime: Runtime) -> TrainingConfig:
-    """Return the settings of the training with "auto" made out: as the run began, or else as is faster here.
+    """Return the settings of the training with "auto" made out: as the run began, if possible, or as is faster here.
 
     Raises ConfigError if bfloat16 is asked for where there is none.
     """
@@ -191,9 +198,10 @@ def with_precision(recipe: Recipe, found: tuple[Path, Bundle] | None, runtime: R
     if config.precision != "auto":
         return config
     before = found[1].card.get("arithmetic", {}).get("precision") if found else None
-    precision, reason = (
-        (before, f"{before}, as the run began") if before else choose_precision(runtime.device, model.width)
-    )
+    if before == "float32" or (before and has_bfloat16(runtime.device)):
+        precision, reason = before, f"{before}, as the run began"
+    else:
+        precision, reason = choose_precision(runtime.device, model.width)
     say(f"numbers: {reason}")
     return config.model_copy(update={"precision": precision})
 

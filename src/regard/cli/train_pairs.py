@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar
 
 from torch import nn
 
-from regard.bundle import Bundle
+from regard.bundle import Bundle, read_card, run_bundle
 from regard.cli import say
 from regard.cli.counting import counting
 from regard.decoding.search import DecodingConfig
@@ -24,11 +25,10 @@ from regard.text.segmentations import segment_pairs
 from regard.text.shards import sharded_pairs
 from regard.text.tokenizer import Tokenizer, train_tokenizers
 from regard.training.loop import Validate, mean_nll
-from regard.training.progress import Progress
 from regard.training.run import RunFolder
 
 VALIDATION_DECODES = 500
-"""Validation sentences that are decoded for BLEU; the loss is taken over all of them."""
+"""Validation sentences that are decoded for BLEU; the loss is taken over all that are short enough."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,12 +120,17 @@ class PairsJob:
 
     def validation(self, bundle: Bundle, recipe: Recipe, runtime: Runtime) -> Validate:
         """Return a function from the model to its loss, and the BLEU and chrF of its greedy translations."""
-        source, target = bundle.source_tokenizer, bundle.target_tokenizer
-        encoded = encode_pairs(self.valid, source, target, config_of(recipe).max_tokens)
+        tokenizers, max_tokens = (bundle.source_tokenizer, bundle.target_tokenizer), config_of(recipe).max_tokens
+        encoded = encode_pairs(self.valid, *tokenizers, max_tokens)
+        if encoded.n_dropped:
+            say(
+                f"validation data: {encoded.n_dropped:,} of {len(self.valid):,} pairs over {max_tokens} tokens left out"
+            )
         stream = encoded.stream(recipe.training.batch_tokens, seed=0)
         batches = list(stream.epoch(0))
         mean_nll(bundle.model, stream.survey.extremes[:1], runtime.device)  # what is too long is found now
-        decoded = self.valid[:VALIDATION_DECODES]
+        short = (pair for pair in self.valid if max(map(n_tokens, tokenizers, pair)) <= max_tokens)
+        decoded = list(islice(short, VALIDATION_DECODES))
         greedy = DecodingConfig(**{**recipe.decoding.model_dump(), "beam": 1})
 
         def validate(model: nn.Module) -> dict[str, float]:
@@ -136,11 +141,17 @@ class PairsJob:
 
         return validate
 
-    def closing(self, run: RunFolder, progress: Progress, runtime: Runtime) -> str:  # noqa: ARG002
+    def closing(self, run: RunFolder, runtime: Runtime) -> str:  # noqa: ARG002
+        trained = read_card(run_bundle(run.path))["trained"]
         return (
-            f"best BLEU on validation {progress.best_score:.2f} at step {progress.best_step:,}.\n"
+            f"best BLEU on validation {trained['best_score']:.2f} at step {trained['best_step']:,}.\n"
             f"Next: regard translate {run.path} FILE  or  regard inspect {run.path} 'A sentence.' --to page.html"
         )
+
+
+def n_tokens(tokenizer: Tokenizer, sentence: str) -> int:
+    """Return the length of a sentence in tokens."""
+    return len(tokenizer.encode(sentence))
 
 
 def said(paths: Sequence[Path], what: str) -> SentencePairs:

@@ -1,10 +1,10 @@
 """The corpus of running text, for `regard train`."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
-from math import log
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -28,7 +28,6 @@ from regard.text.shards import sharded_text
 from regard.text.tokenizer import Tokenizer, train_running_tokenizer
 from regard.text.windows import n_written, scoring_windows, text_stream
 from regard.training.loop import Validate
-from regard.training.progress import Progress
 from regard.training.run import RunFolder
 
 VALIDATION_TOKENS = 32_768
@@ -137,26 +136,27 @@ class TextJob:
         chosen = list(islice(scoring_windows(documents, context, context), 0, None, every))
         n_tokens = sum(n for _, n in chosen)
         tokens_a_byte = n_written(documents) / sum(len(text.encode()) for text in self.valid)
-        watch = OverfittingWatch()
+        best_score = bundle.card.get("trained", {}).get("best_score")  # if this training goes on with a run
+        watch = OverfittingWatch(math.inf if best_score is None else -best_score)
 
         def validate(model: Any) -> dict[str, float]:
             nll = windows_nll(model, chosen, recipe.training.batch_tokens, runtime.device) / n_tokens
             watch.see(nll)
-            return {"nll": nll, "bits_per_byte": nll / log(2) * tokens_a_byte, "score": -nll}
+            return {"nll": nll, "bits_per_byte": nll / math.log(2) * tokens_a_byte, "score": -nll}
 
         return validate
 
-    def closing(self, run: RunFolder, progress: Progress, runtime: Runtime) -> str:
+    def closing(self, run: RunFolder, runtime: Runtime) -> str:
         """Return the last words: the loss, a sample, and how much of it is copied from the training text."""
-        assert progress.best_score is not None, "every training ends in a validation"
         generator = TextGenerator.load(run.path, runtime.device)
+        trained = generator.bundle.card["trained"]
         prompt = beginning(self.valid[0], generator)
         sample = "".join(generator.generate(prompt, SAMPLE))
         n_searched = int(np.searchsorted(np.cumsum(self.train.sizes), SEARCHED)) + 1
         copied = longest_copied_span(sample, islice(self.train.apart(), n_searched))
         where = f"the first {SEARCHED:,} characters of " * (n_searched < len(self.train))
         return (
-            f"best loss on validation {-progress.best_score:.3f} nats a token at step {progress.best_step:,}.\n"
+            f"best loss on validation {-trained['best_score']:.3f} nats a token at step {trained['best_step']:,}.\n"
             f"A sample, going on from {prompt or 'nothing'!r}:\n{sample}\n"
             f"Its longest span that stands in {where}the training text has {len(copied)} characters: {copied!r}\n"
             f"Next: regard generate {run.path} --prompt 'Some words'  or  regard evaluate {run.path} other.txt"
@@ -172,11 +172,10 @@ def beginning(text: str, generator: TextGenerator) -> str | None:
 
 
 class OverfittingWatch:
-    """Watches the loss on validation, and warns once when it has turned upwards."""
+    """Watches the loss on validation, and warns once when it has turned upwards from the best."""
 
-    def __init__(self) -> None:
-        self._best = float("inf")
-        self._warned = False
+    def __init__(self, best: float = math.inf) -> None:
+        self._best, self._warned = best, False
 
     def see(self, nll: float) -> None:
         """Take notice of a loss, in nats a token."""

@@ -6,7 +6,7 @@ from pathlib import Path
 from regard.errors import ConfigError
 from regard.pipeline import Translator, refuse_overlong
 from regard.runtime import prepare_runtime
-from regard.text.lines import lines_of, read_lines
+from regard.text.lines import STDIN, lines_of, read_lines
 
 LINES_AT_ONCE = 10_000
 """What is written before more is translated: enough that sentences of one length fill their batches."""
@@ -46,5 +46,5 @@ def with_beam(translator: Translator, beam: int | None) -> Translator:
 def read_input(file: Path | None) -> list[str]:
     """Return the lines of a file, or of stdin for - or nothing."""
     if file is None or str(file) == "-":
-        return lines_of(sys.stdin.buffer.read(), "standard input")
+        return lines_of(sys.stdin.buffer.read(), STDIN)
     return read_lines(file)

@@ -22,15 +22,15 @@ class SamplingConfig(BaseModel):
     likeliest instead, after the penalty. One seed, one text.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     max_tokens: int = Field(256, ge=1)
     greedy: bool = False
-    temperature: float = Field(0.8, gt=0, allow_inf_nan=False)
+    temperature: float = Field(0.8, gt=0)
     top_k: int | None = Field(None, ge=1)
-    top_p: float | None = Field(None, gt=0, le=1, allow_inf_nan=False)
-    min_p: float | None = Field(None, ge=0, le=1, allow_inf_nan=False)
-    repetition_penalty: float = Field(1.0, gt=0, allow_inf_nan=False)
+    top_p: float | None = Field(None, gt=0, le=1)
+    min_p: float | None = Field(None, ge=0, le=1)
+    repetition_penalty: float = Field(1.0, gt=0)
     seed: int = Field(0, ge=0, lt=2**63)
 
 

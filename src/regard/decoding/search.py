@@ -32,9 +32,13 @@ class DecodingConfig(BaseModel):
     max_extra: int = Field(10, ge=1)
     batch_tokens: int = Field(4096, ge=1)
 
-    def longest(self, n_source: int) -> int:
-        """Return the most tokens a target may have, EOS not counted, for a source of n_source tokens."""
-        return int(self.max_ratio * n_source) + self.max_extra
+    def longest(self, n_source: int, n_positions: int | None = None) -> int:
+        """Return the most tokens a target may have, EOS not counted, for a source of n_source tokens.
+
+        n_positions: of the model, for both sides and two marks.
+        """
+        most = int(self.max_ratio * n_source) + self.max_extra
+        return most if n_positions is None else max(1, min(most, n_positions - n_source - 2))
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +60,7 @@ def search(
     results: list[list[Hypothesis]] = [[Hypothesis([], 0.0)] for _ in sources]
     for indices in batches_by_length([len(s) for s in sources], config):
         batch = to_device(collate([sources[i] for i in indices]), device)
-        longest = [config.longest(len(sources[i])) for i in indices]
+        longest = [config.longest(len(sources[i]), model.n_positions) for i in indices]
         if config.beam == 1:
             found = [[Hypothesis(*pair)] for pair in greedy_search(model, batch, longest)]
         else:

@@ -88,9 +88,14 @@ def moses_lower(sentences: Sequence[str], *, language: str | None = None) -> lis
 
 
 def moses_language(language: str | None) -> str:
-    """Return the two or three letters by which Moses knows a language: "de" for "de-AT" or "DE", "en" for none."""
+    """Return the two or three letters by which Moses knows a language: "de" for "de-AT" or "German", "en" for none.
+
+    Of one that it does not know, it takes the abbreviations of English.
+    """
+    from sacremoses.corpus import NonbreakingPrefixes
+
     code = (language or "en").lower().replace("_", "-").partition("-")[0]
-    return code or "en"
+    return str(NonbreakingPrefixes().available_langs.get(code, code))
 
 
 def _score(name: str, metric: BLEU | CHRF, hypotheses: Sequence[str], references: Sequence[str]) -> Score:

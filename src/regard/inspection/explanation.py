@@ -17,7 +17,9 @@ Axis = Literal["source", "target", "read", "context"]
 
 @dataclass(frozen=True)
 class AttentionMap:
-    """The weights of one attention, by words: (H, rows, columns); each row sums to one.
+    """The weights of one attention, by words: (H, rows, columns).
+
+    Each row sums to one, or for a word without tokens to zero.
 
     A row on the axis "target" is labelled by the word written at that step. A decoder that attends to itself looks at
     the words it has read, which are START and the target one step late: that axis is called "read". A model that is

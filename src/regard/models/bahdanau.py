@@ -31,7 +31,7 @@ class BahdanauConfig(BaseModel):
     layer_norm normalises the products inside the recurrent units (Ba et al. 2016).
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     width: int = Field(256, ge=1)
     embedding_width: int = Field(256, ge=1)
@@ -69,6 +69,7 @@ class Bahdanau(nn.Module):
 
     jobs: ClassVar[frozenset[str]] = frozenset({"pairs"})
     in_one_graph: ClassVar[bool] = False
+    n_positions: ClassVar[None] = None
 
     def __init__(self, config: BahdanauConfig, source_vocabulary: int, target_vocabulary: int) -> None:
         super().__init__()

@@ -27,16 +27,17 @@ from regard.nn.trace import Trace
 class GPTConfig(BaseModel):
     """Settings of the decoder-only Transformer. The defaults are today's shape; the presets "gpt2..." are GPT-2's.
 
-    context: tokens of a window of running text, and the most that are attended to when text is continued. window: how
-    many tokens, itself included, a position looks back at; None is all. n_kv_heads: keys and values shared by groups of
-    heads (Ainslie et al. 2023). feed_forward: None is four times the width, or 8/3 for "swiglu". ngrams: the last 2, 3
-    .. ngrams tokens are embedded together, too, each length in a hashed table of ngram_buckets entries (Pagnoni et al.
-    2024); each is left out in training at the rate ngram_dropout. mix adds the embedding again before each layer, by
-    two learned numbers. initialisation "zero" starts every layer as nothing added; "gpt2" draws from N(0, .02^2),
-    scaled down with depth for what is added. tied: one table for input and output; else the output starts at zero.
+    context: tokens of a window of running text, and the most that are attended to when text is continued; of pairs,
+    only learned positions are so many. window: how many tokens, itself included, a position looks back at; None is all.
+    n_kv_heads: keys and values shared by groups of heads (Ainslie et al. 2023). feed_forward: None is four times the
+    width, or 8/3 for "swiglu". ngrams: the last 2, 3 .. ngrams tokens are embedded together, too, each length in a
+    hashed table of ngram_buckets entries (Pagnoni et al. 2024); each is left out in training at the rate ngram_dropout.
+    mix adds the embedding again before each layer, by two learned numbers. initialisation "zero" starts every layer as
+    nothing added; "gpt2" draws from N(0, .02^2), scaled down with depth for what is added. tied: one table for input
+    and output; else the output starts at zero.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     width: int = Field(128, ge=1)
     n_layers: int = Field(4, ge=1)
@@ -106,8 +107,8 @@ class GPT(nn.Module):
         self.embeddings = Embeddings(source_vocabulary, target_vocabulary, config.width, "all")
         ngrams = config.ngrams, config.ngram_buckets, config.width, config.ngram_dropout
         self.ngrams = NgramEmbeddings(*ngrams) if config.ngrams > 1 else None
-        learned = config.positions == "learned"
-        self.positions = nn.Embedding(config.context, config.width) if learned else None
+        self.n_positions = config.context if config.positions == "learned" else None
+        self.positions = nn.Embedding(self.n_positions, config.width) if self.n_positions else None
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.n_layers))
         self.norm = make_norm(config)
         self.separate_output = None if config.tied else nn.Parameter(torch.zeros(target_vocabulary, config.width))
@@ -133,8 +134,8 @@ class GPT(nn.Module):
     def forward(self, batch: Batch, trace: Trace | None = None) -> Float[Tensor, "B T D"]:
         assert batch.target is not None and batch.target_keep is not None, "a batch without a target can only be begun"
         n_source = batch.source.shape[1]
-        before = self.recent(batch.source, batch.source_keep)
-        embedded = torch.cat([self.embed(batch.source), self.embed(batch.target, before)], dim=1)
+        parts = [self.embed(batch.source)] if n_source else []  # an empty one has a gradient as large as the tables
+        embedded = torch.cat([*parts, self.embed(batch.target, self.recent(batch.source, batch.source_keep))], dim=1)
         keep = torch.cat([batch.source_keep, batch.target_keep], dim=1)
         x, _ = self.read(embedded, keep, n_source, trace)
         return self.norm(x[:, n_source:])

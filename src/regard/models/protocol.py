@@ -22,6 +22,11 @@ class Model(Protocol):
         """Return the weight (V, D) of the output layer."""
         ...
 
+    @property
+    def n_positions(self) -> int | None:
+        """Return how many tokens of source and target together there are positions for; None is any number."""
+        ...
+
     def begin(self, batch: Batch) -> State:
         """Encode the source and return the state with one hypothesis a sentence that has read nothing yet."""
         ...

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pack_padded_sequence
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
 
 from regard.batch import Batch
 from regard.nn.dropout import Dropout
@@ -30,7 +30,7 @@ class RNNConfig(BaseModel):
     Sutskever et al. did with an encoder of one direction.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     cell: Literal["gru", "lstm"] = "gru"
     width: int = Field(256, ge=1)
@@ -57,6 +57,7 @@ class RNN(nn.Module):
 
     jobs: ClassVar[frozenset[str]] = frozenset({"pairs"})
     in_one_graph: ClassVar[bool] = False
+    n_positions: ClassVar[None] = None
 
     def __init__(self, config: RNNConfig, source_vocabulary: int, target_vocabulary: int) -> None:
         super().__init__()
@@ -84,7 +85,7 @@ class RNN(nn.Module):
         context, state = self.encode(batch)
         contexts = context[:, None].expand(-1, batch.target.shape[1], -1)
         embedded = self.dropout(self.embeddings.target(batch.target))
-        states, _ = self.decoder(torch.cat([embedded, contexts], dim=-1), self.for_cell(state))
+        states, _ = run_cell(self.decoder, torch.cat([embedded, contexts], dim=-1), self.for_cell(state))
         return self.read_out(states, embedded, contexts)
 
     @property
@@ -97,11 +98,12 @@ class RNN(nn.Module):
         source = backwards(batch.source, lengths) if self.config.reverse_source else batch.source
         embedded = self.dropout(self.embeddings.source(source))
         packed = pack_padded_sequence(embedded, lengths.cpu(), batch_first=True, enforce_sorted=False)
-        _, final = self.encoder(packed)
+        _, final = run_cell(self.encoder, packed)
         final = final if isinstance(final, tuple) else (final,)  # each (layers * directions, B, H)
         summary = self.dropout(torch.cat([x.transpose(0, 1).flatten(1) for x in final], dim=-1))
         context = torch.tanh(self.context(summary)) if self.context else summary[:, :0]
-        states = self.initial(summary).unflatten(-1, (len(final), self.config.n_layers, -1)).unbind(1)  # (B, L, H)
+        initial = self.initial(summary).to(self.initial.weight.dtype)  # under autocast it has another
+        states = initial.unflatten(-1, (len(final), self.config.n_layers, -1)).unbind(1)  # (B, L, H)
         first = {"hidden": torch.tanh(states[0])}
         if len(states) > 1:
             first["cell"] = states[1]
@@ -127,11 +129,21 @@ class RNN(nn.Module):
         context = state.sentences["context"]
         context = context.repeat_interleave(len(last) // len(context), dim=0)[:, None]  # (R, 1, C)
         embedded = self.embeddings.target(last[:, None])
-        states, after = self.decoder(torch.cat([embedded, context], dim=-1), self.for_cell(state.rows))
+        states, after = run_cell(self.decoder, torch.cat([embedded, context], dim=-1), self.for_cell(state.rows))
         logits = F.linear(self.read_out(states, embedded, context)[:, 0], self.output_weight)
         after = after if isinstance(after, tuple) else (after,)
         rows = {name: x.transpose(0, 1) for name, x in zip(("hidden", "cell"), after, strict=False)}
         return logits, State(state.sentences, rows)
+
+
+def run_cell(cell: nn.RNNBase, inputs: Tensor | PackedSequence, state: Any = None) -> Any:
+    """Return the states of all steps and the last ones, on a GPU in float32.
+
+    Autocast gives cuDNN's cells float16, whatever it was asked for, and the gradients of a mean over thousands of
+    tokens are too small for that.
+    """
+    with torch.autocast("cuda", enabled=False):
+        return cell(inputs, state)
 
 
 def backwards(source: Int[Tensor, "B S"], lengths: Int[Tensor, " B"]) -> Int[Tensor, "B S"]:

@@ -29,7 +29,7 @@ class TransformerConfig(BaseModel):
     the feed-forward layer has a third matrix.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     width: int = Field(128, ge=2, multiple_of=2)
     n_heads: int = Field(4, ge=1)
@@ -67,6 +67,7 @@ class Transformer(nn.Module):
 
     jobs: ClassVar[frozenset[str]] = frozenset({"pairs"})
     in_one_graph: ClassVar[bool] = True
+    n_positions: ClassVar[None] = None
 
     def __init__(self, config: TransformerConfig, source_vocabulary: int, target_vocabulary: int) -> None:
         super().__init__()

@@ -68,6 +68,11 @@ class BatchStream:
                 yield items.collate(indices), behind
             place = behind
 
+    def items_at(self, place: Place) -> list[int]:
+        """Return which items of its epoch the batch at a place has."""
+        items: list[int] = self.order(self.items_of(place.epoch), place.epoch, place.window)[place.batch].tolist()
+        return items
+
     def epoch(self, epoch: int) -> Iterator[Batch]:
         """Yield the batches of one epoch."""
         items = self.items_of(epoch)

@@ -3,6 +3,7 @@
 Lines end at b"\\n" and nowhere else: `str.splitlines` also breaks at U+2028 and others, and then two files part ways.
 """
 
+import shlex
 import tempfile
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
@@ -23,6 +24,9 @@ BLOCK = 2**24
 """Bytes that are looked at at once."""
 CHUNK = 10_000
 """Items that are read at once."""
+
+STDIN = "standard input"
+"""The name of what comes through a pipe."""
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -161,7 +165,7 @@ def text_of(content: bytes, name: str) -> str:
 def refuse_utf_16(content: bytes, name: str) -> None:
     """Raise DataError for the beginning of a file that says it is UTF-16."""
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise DataError(f"{name} is UTF-16; expected UTF-8. Convert it: iconv -f UTF-16 -t UTF-8 {name}")
+        raise DataError(f"{name} is UTF-16; expected UTF-8. Convert it: {_conversion('UTF-16', name)}")
 
 
 def decoded(content: bytes, name: str, n_before: int = 0) -> str:
@@ -174,8 +178,13 @@ def decoded(content: bytes, name: str, n_before: int = 0) -> str:
     except UnicodeDecodeError as error:
         place = _place(content, error.start, name, n_before)
         found = f"byte 0x{content[error.start]:02X} is not UTF-8"
-        hint = f"If it is Latin-1, convert it: iconv -f LATIN1 -t UTF-8 {name}"
+        hint = f"If it is Latin-1, convert it: {_conversion('LATIN1', name)}"
         raise DataError(f"{place}: {found} ({error.reason}). {hint}") from error
+
+
+def _conversion(encoding: str, name: str) -> str:
+    """Return the command that turns a file, or what comes through a pipe, into UTF-8."""
+    return f"iconv -f {encoding} -t UTF-8" + (f" {shlex.quote(name)}" if name != STDIN else "")
 
 
 def others(count: int) -> str:

@@ -8,7 +8,7 @@ the next shard. What a killed run has finished, the next one takes as it is.
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -123,7 +123,8 @@ def _write(shard: Path, sides: Sides, n_dropped: int, made_of: dict[str, Any]) -
             (place / f"{side}.ids").write_bytes(rows.tokens.data)
             (place / f"{side}.ends").write_bytes(rows.ends.data)
             dtypes[side] = rows.tokens.dtype.str
-        manifest = {"of": made_of, "dropped": n_dropped, "dtypes": dtypes, "sha256": _digests(place, dtypes)}
+        manifest: dict[str, Any] = {"of": made_of, "dropped": n_dropped, "dtypes": dtypes}
+        manifest["sha256"] = _digests(place, manifest)
         (place / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
     return manifest
 
@@ -132,16 +133,17 @@ def _whole(shard: Path, made_of: dict[str, Any]) -> dict[str, Any] | None:
     """Return the manifest of a shard, if it was made of this and not a byte of it was changed."""
     try:
         manifest: dict[str, Any] = json.loads((shard / MANIFEST).read_bytes())
-        is_whole = manifest["of"] == made_of and manifest["sha256"] == _digests(shard, manifest["dtypes"])
+        is_whole = manifest["of"] == made_of and manifest["sha256"] == _digests(shard, manifest)
         return manifest if is_whole else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
-def _digests(shard: Path, sides: Iterable[str]) -> dict[str, str]:
-    """Return the sha256 of each file of ids and ends."""
-    digests = {}
-    for name in (f"{side}.{what}" for side in sides for what in ("ids", "ends")):
+def _digests(shard: Path, manifest: dict[str, Any]) -> dict[str, str]:
+    """Return the sha256 of each file of ids and ends, and of what else the manifest says."""
+    said = json.dumps([manifest["dropped"], manifest["dtypes"]])
+    digests = {MANIFEST: hashlib.sha256(said.encode()).hexdigest()}
+    for name in (f"{side}.{what}" for side in manifest["dtypes"] for what in ("ids", "ends")):
         with (shard / name).open("rb") as file:
             digests[name] = hashlib.file_digest(file, "sha256").hexdigest()
     return digests

@@ -37,7 +37,7 @@ class TokenizerConfig(BaseModel):
     byte-level BPE. joint: one vocabulary for both sides of pairs.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     kind: Literal["bpe", "unigram", "characters"] | None = None
     vocabulary: int | None = Field(default=None, ge=256, le=1_000_000)

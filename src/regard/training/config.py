@@ -27,11 +27,11 @@ class TrainingConfig(BaseModel):
     compiled: the model's forward and backward pass go through torch.compile, which takes minutes at the beginning,
     needs Triton for a GPU or a C++ compiler for a CPU, and draws other random numbers for dropout. Not for RNNs.
 
-    precision: of the matrix products ("bfloat16" through autocast); weights and their sums are float32. "auto" is what
-    is faster on the machine where the run begins, and stays so.
+    precision: of the matrix products ("bfloat16" through autocast); weights and their sums are float32, products of
+    which a GPU takes in TF32. "auto" is what is faster on the machine where the run begins, and stays so.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     steps: int | None = Field(None, ge=1)
     epochs: float | None = Field(None, gt=0)
@@ -56,7 +56,7 @@ class TrainingConfig(BaseModel):
     sharded: bool = False
     compiled: bool = False
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    seed: int = 1
+    seed: int = Field(1, ge=0, lt=2**32)
 
     @model_validator(mode="after")
     def enough_is_kept(self) -> "TrainingConfig":

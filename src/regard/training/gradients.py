@@ -17,6 +17,9 @@ from regard.training.config import TrainingConfig
 from regard.training.processes import Processes
 from regard.training.sharding import shard
 
+OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "_STATUS_ALLOC_FAILED")
+"""How PyTorch on a GPU and on a CPU, and cuBLAS and cuDNN, say that memory does not suffice."""
+
 
 class Gradients:
     """Adds the gradients of a batch's mean loss to those of a model."""
@@ -62,27 +65,28 @@ class Gradients:
             return self.objective.no_sync()
         return nullcontext()
 
-    def rehearse(self, largest: Batch, say: Callable[[str], None]) -> None:
+    def rehearse(self, largest: Batch, reserve: Callable[[], list[Tensor]], say: Callable[[str], None]) -> None:
         """Try the largest batch first, so that memory fails now or never, and take batches in parts if it does.
 
-        Raises TrainingError if a single sentence does not fit, or with sharded weights the batch: processes that gather
-        each other's shares cannot try again one by one.
+        reserve: returns as much memory as will be needed beside it. Raises TrainingError if a single sentence does not
+        fit, or with sharded weights the batch: processes that gather each other's shares cannot try again one by one.
         """
-        while self.processes.most((problem := self.memory_problem(largest)) is not None)[0]:
+        while self.processes.most((problem := self.memory_problem(largest, reserve)) is not None)[0]:
             if self.n_parts >= len(largest.source):
                 raise TrainingError(
                     f"Not even one sentence of the largest batch fits into memory ({problem or 'of another process'}). "
-                    "Set a smaller model, data.max_tokens or model.context."
+                    "Set a smaller model, or a smaller data.max_tokens for pairs or model.context for text."
                 )
             self.n_parts *= 2
             say(f"The largest batch does not fit into memory: batches go in {self.n_parts} parts.")
 
-    def memory_problem(self, batch: Batch) -> str | None:
-        """Return what PyTorch says if a batch does not fit into memory."""
+    def memory_problem(self, batch: Batch, reserve: Callable[[], list[Tensor]]) -> str | None:
+        """Return what PyTorch says if a batch does not fit into memory beside what is reserved."""
         try:
+            _reserved = reserve()
             self.add(batch, gather=self.sharded)  # FSDP keeps what is not gathered, and has no way to forget it
-        except RuntimeError as error:  # on a GPU a subclass of it
-            if "memory" not in str(error):
+        except RuntimeError as error:
+            if not any(sign in str(error) for sign in OUT_OF_MEMORY):
                 raise
             problem = str(error).splitlines()[0]
             if self.sharded:

@@ -135,7 +135,7 @@ class BarDisplay:
 
     def say(self, message: str) -> None:
         with suppress(OSError):  # the terminal is gone, and the work goes on
-            self._progress.console.print(message, highlight=False)
+            self._progress.console.print(message, highlight=False, markup=False)
 
     def close(self) -> None:
         with suppress(OSError):

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from regard.batch import Batch, Place, to_device
-from regard.bundle import Bundle, save_bundle
+from regard.bundle import Bundle
 from regard.errors import TrainingError
 from regard.nn.loss import Loss
 from regard.training.averaging import holding, mean_weights
@@ -58,6 +58,10 @@ class Stream(Protocol):
 
     def batches_from(self, place: Place) -> Iterator[tuple[Batch, Place]]:
         """Yield the batch at a place, and all that follow without end, each with the place behind it."""
+        ...
+
+    def items_at(self, place: Place) -> list[int]:
+        """Return which items of its epoch the batch at a place has."""
         ...
 
 
@@ -101,7 +105,7 @@ class Trainer:
         """
         self.model.train()
         for batch in self.stream.survey.extremes:
-            self.gradients.rehearse(batch, self.log.display.say)
+            self.gradients.rehearse(batch, self.optimiser.reserve, self.log.display.say)
         torch.manual_seed(self.config.seed + self.processes.rank)
         if checkpoint is not None:
             self.progress = restore(checkpoint, self.optimiser, self.device, self.processes.rank)
@@ -182,22 +186,23 @@ class Trainer:
         if norm.isfinite():
             self.optimiser.step(factor)
             self.progress.n_skipped = 0
+            self._since_record.append(loss)
         else:
             self._skip()
-        self._since_record.append(loss)
-        if self.progress.step % STEPS_A_RECORD == 0:
+        if self.progress.step % STEPS_A_RECORD == 0 and self._since_record:
             self._record(factor, float(norm))
 
     def _skip(self) -> None:
         """Leave an update out, and log which batch it was."""
         self.model.zero_grad(set_to_none=True)
         self.progress.n_skipped += 1
-        place = dataclasses.asdict(self.progress.place)
-        self.log.write("skipped", step=self.progress.step, **place)
+        place = self.progress.place
+        items = self.stream.items_at(place)
+        self.log.write("skipped", step=self.progress.step, **dataclasses.asdict(place), items=items)
         if self.progress.n_skipped >= MAX_SKIPPED:
             raise TrainingError(
                 f"The gradient was not finite {MAX_SKIPPED} times in a row, last at step {self.progress.step}. "
-                "The last checkpoint is whole. Train anew with --fresh and a lower training.learning_rate."
+                "What was saved is finite. Train anew with --fresh and a lower training.learning_rate."
             )
 
     def _record(self, factor: float, norm: float) -> None:
@@ -211,7 +216,7 @@ class Trainer:
             nll=float(nll) / sums.n_tokens,
             tokens_per_second=sums.n_tokens / (now - self._recorded),
             learning_rate_factor=factor,
-            gradient_norm=norm,
+            gradient_norm=norm if math.isfinite(norm) else None,
             seconds=self.progress.seconds,
             seconds_left=self.progress.seconds * (1 / share - 1),
             progress=share,
@@ -239,7 +244,7 @@ class Trainer:
             self.progress.n_worse = 0 if best else self.progress.n_worse + 1
             if best:
                 self.progress.best_score, self.progress.best_step = figures["score"], self.progress.step
-                self.processes.in_first(lambda: save_bundle(self._carded(figures), self.run.best))
+                self.processes.in_first(lambda: self.run.save_best(self._carded(figures)))
         seconds = time.monotonic() - self._started
         self.log.write("valid", step=self.progress.step, best=best, seconds=seconds, **figures)
         self._recorded += time.monotonic() - began  # a validation does not count as training speed
@@ -256,8 +261,8 @@ class Trainer:
         """Raise TrainingError if the weights are not finite, so that such a model is never saved."""
         if not all(bool(p.isfinite().all()) for p in self.bundle.model.parameters()):
             raise TrainingError(
-                f"The weights are not finite at step {self.progress.step}. The last checkpoint is whole. Train anew "
-                "with --fresh and a lower training.learning_rate."
+                f"The weights are not finite at step {self.progress.step}. What was saved is. Train anew with --fresh "
+                "and a lower training.learning_rate."
             )
 
     def _carded(self, figures: dict[str, float] | None = None) -> Bundle:

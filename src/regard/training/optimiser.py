@@ -34,6 +34,15 @@ class Optimiser:
         self.average = MovingAverage(model, config.ema_decay) if config.ema_decay else None
         self.rates = [[group["lr"] for group in part.param_groups] for part in self.parts]
 
+    def reserve(self) -> list[Tensor]:
+        """Return tensors as large as those that the optimisers will remember from the first step on.
+
+        While they are held, what still fits into memory fits beside that.
+        """
+        momenta = {Muon: 1, torch.optim.AdamW: 2}
+        parts = [(part, p) for part in self.parts for group in part.param_groups for p in group["params"]]
+        return [torch.empty_like(p) for part, p in parts for _ in range(momenta[type(part)])]
+
     def step(self, factor: float) -> None:
         """Update the parameters at `factor` times the configured learning rates, and forget the gradients."""
         for part, rates in zip(self.parts, self.rates, strict=True):

@@ -23,7 +23,7 @@ from filelock import FileLock, Timeout
 from safetensors.torch import load, save
 from torch import Tensor
 
-from regard.bundle import MANIFEST, Bundle, load_bundle, read_extra, save_bundle
+from regard.bundle import MANIFEST, Bundle, load_bundle, read_card, read_extra, save_bundle
 from regard.errors import BundleError, RunError
 from regard.replacing import standing, sync
 from regard.training.optimiser import Optimiser
@@ -49,9 +49,9 @@ class RunFolder:
         """Raise RunError if the directory is a file or holds something else than a run."""
         if self.path.exists() and not self.path.is_dir():
             raise RunError(f"{self.path} is a file; --to needs a directory for the run. Choose another name.")
-        if self.path.is_dir() and not self.recipe.exists() and (found := self._contents()):
+        if self.path.is_dir() and not self._is_run() and (found := self._contents()):
             raise RunError(
-                f"{self.path} exists and is not a run of regard (it holds {', '.join(found[:3])} and no recipe.toml). "
+                f"{self.path} exists and is not a run of regard (it holds {', '.join(found[:3])}). "
                 "Nothing was changed. Choose another directory for --to."
             )
 
@@ -81,11 +81,11 @@ class RunFolder:
             yield
         finally:
             owner.unlink(missing_ok=True)
-            lock.release()
             if is_new and not self.recipe.exists():  # nothing came of it
-                (self.path / LOCK).unlink(missing_ok=True)
                 with suppress(OSError):  # it holds half a recipe, which the next start replaces
+                    (self.path / LOCK).unlink(missing_ok=True)  # before it is free, or another might have taken it
                     self.path.rmdir()
+            lock.release()
 
     def claim(self, fresh: bool, recipe: str) -> None:
         """Make the directory if it is not there and put the recipe into it, whole or not at all.
@@ -95,25 +95,32 @@ class RunFolder:
         self.check()
         try:
             if fresh:
-                for path in (self.best, self.last, self.checkpoints, self.path / ".best.old", self.path / ".last.old"):
+                aside = self.path / ".best.old", self.path / ".last.old"
+                for path in (self.best, self.last, *aside, *self.checkpoints.glob("*")):
                     shutil.rmtree(path, ignore_errors=True)
                 self.log.unlink(missing_ok=True)
-            self.path.mkdir(parents=True, exist_ok=True)
+            self.checkpoints.mkdir(parents=True, exist_ok=True)
             if not self.recipe.exists() or self.recipe.read_bytes() != recipe.encode():
                 unfinished = self.path / UNFINISHED_RECIPE
                 unfinished.write_text(recipe, encoding="utf-8", newline="\n")
                 sync(unfinished)
                 unfinished.replace(self.recipe)
-            self.checkpoints.mkdir(exist_ok=True)
-            sync(self.path)
+            for path in (self.path, self.path.parent):
+                sync(path)
         except OSError as error:
             raise RunError(
                 f"{self.path} cannot be written: {error.strerror}. Free the way, or choose another."
             ) from error
 
+    def _is_run(self) -> bool:
+        """Return whether the directory holds a run, and not a recipe alone, which may be its user's own."""
+        return self.recipe.exists() and any(path.is_dir() for path in (self.checkpoints, self.last, self.best))
+
     def _contents(self) -> list[str]:
         """Return the names in the directory, without what a killed start may have left."""
-        ours = (UNFINISHED_RECIPE, LOCK, OWNER, self.tokens.name)
+        ours = [UNFINISHED_RECIPE, LOCK, OWNER, self.tokens.name]
+        if self.checkpoints.is_dir() and not any(self.checkpoints.iterdir()):
+            ours.append(self.checkpoints.name)
         return sorted(p.name for p in self.path.iterdir() if p.name not in ours)
 
     def steps(self) -> list[Path]:
@@ -143,6 +150,13 @@ class RunFolder:
         """Return what is known of the model in `last`, or else in `best`. Raises BundleError if it cannot be loaded."""
         there = [path for path in (self.last, self.best) if standing(path, MANIFEST).is_dir()]
         return load_bundle(there[0]).card if there else None
+
+    def save_best(self, bundle: Bundle) -> None:
+        """Write `best`, unless a better one stands there: before a kill, a run came further than its checkpoints."""
+        with suppress(BundleError, OSError):  # there is none, or it is damaged
+            if read_card(self.best)["validation"]["score"] > bundle.card["validation"]["score"]:
+                return
+        save_bundle(bundle, self.best)
 
     def save_checkpoint(
         self, bundle: Bundle, tensors: dict[str, Tensor], progress: Progress, keep: int, every: int = 1
