@@ -12,7 +12,10 @@ from regard.training.interrupt import Interrupted
 
 
 def main() -> None:
-    """Run the command line. Exit codes: 0 done, 2 a mistake of the user, 1 ours, 130 interrupted, 143 terminated."""
+    """Run the command line.
+
+    Exit codes: 0 done, 2 a mistake of the user, 1 ours or nobody read on, 130 interrupted, 143 terminated.
+    """
     code = run()
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         # DDP keeps Gloo's threads beyond the end of their group, where a dying interpreter may meet them and abort.

@@ -137,8 +137,7 @@ class GPT(nn.Module):
         parts = [self.embed(batch.source)] if n_source else []  # an empty one has a gradient as large as the tables
         embedded = torch.cat([*parts, self.embed(batch.target, self.recent(batch.source, batch.source_keep))], dim=1)
         keep = torch.cat([batch.source_keep, batch.target_keep], dim=1)
-        x, _ = self.read(embedded, keep, n_source, trace)
-        return self.norm(x[:, n_source:])
+        return self.norm(self.read(embedded, keep, n_source, trace)[0][:, n_source:])
 
     def embed(self, ids: Int[Tensor, "B L"], before: Int[Tensor, "B N"] | None = None) -> Float[Tensor, "B L D"]:
         """Return the embeddings of tokens; before: what stands in front of them, None for nothing."""
