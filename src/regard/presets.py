@@ -45,25 +45,37 @@ ON_PAIRS: dict[str, dict[str, Settings]] = {
     "tiny": {
         "rnn": {
             "model": {"embedding_width": 192, "dropout_rate": 0.2},
-            "training": {"epochs": 16, "batch_tokens": 2048},
+            "training": {"epochs": 16, "batch_tokens": 2048, "learning_rate": 0.016},
         },
         "bahdanau": {
             "model": TINY_WITH_ATTENTION,
-            "training": {"epochs": 16, "batch_tokens": 2048},
+            "training": {"epochs": 16, "batch_tokens": 2048, "learning_rate": 0.016},
         },
         "transformer": {
             "model": {"dropout_rate": 0.15},
-            "training": {"epochs": 24, "batch_tokens": 4096, "weight_decay": 0.1},
+            "training": {
+                "epochs": 24,
+                "batch_tokens": 4096,
+                "learning_rate": 0.008,
+                "schedule": "wsd",
+                "weight_decay": 0.1,
+            },
         },
         "gpt": {
             "model": {"n_layers": 6, "feed_forward": 384, "context": 512, "dropout_rate": 0.2},
-            "training": {"epochs": 24, "batch_tokens": 2048},
+            "training": {"epochs": 24, "batch_tokens": 2048, "learning_rate": 0.016},
         },
     },
     "thorough": {
         "bahdanau": {
             "model": TINY_WITH_ATTENTION,
-            "training": {"epochs": 16, "batch_tokens": 2048, "weight_decay": 0.1, "r_drop": 3.0},
+            "training": {
+                "epochs": 16,
+                "batch_tokens": 2048,
+                "learning_rate": 0.016,
+                "weight_decay": 0.1,
+                "r_drop": 3.0,
+            },
         },
         "transformer": {
             "model": {"dropout_rate": 0.2},
@@ -160,7 +172,7 @@ ON_TEXT: dict[str, dict[str, Settings]] = {
                 "width": 96,
                 "n_layers": 3,
                 "n_heads": 3,
-                "context": 128,
+                "context": 256,
                 "ngrams": 5,
                 "ngram_buckets": 16384,
                 "ngram_dropout": 0.5,
@@ -170,6 +182,7 @@ ON_TEXT: dict[str, dict[str, Settings]] = {
                 "minutes": 3,
                 "epochs": 5,  # what more of them would bring was not measured
                 "batch_tokens": 2048,
+                "schedule": "wsd",
                 "label_smoothing": 0.0,
                 "validation_steps": 2000,
             },
