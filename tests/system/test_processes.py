@@ -16,8 +16,9 @@ SETTINGS = [
     *("--set", "model.dropout_rate=0", "--set", "training.steps=50", "--set", "training.batch_tokens=40"),
     *("--set", "training.checkpoint_steps=10", "--set", "training.validation_steps=20"),
     *("--set", "training.keep_checkpoints=9", "--set", "training.average_checkpoints=2"),
-    *("--set", "training.ema_decay=0.5"),
+    *("--set", "training.ema_decay=0.5", "--set", "training.learning_rate=0.004", "--set", "training.schedule=linear"),
 ]
+"""The rate is low at the end, so that the model does not make differences of rounding a hundred times as large."""
 
 
 def start_on_two(*arguments: object) -> subprocess.Popen[str]:
