@@ -13,7 +13,7 @@ from pathlib import Path
 
 from sacrebleu.metrics.bleu import BLEU
 
-from regard.text.lines import read_lines
+from regard.text.reading.lines import read_lines
 
 
 def main() -> None:

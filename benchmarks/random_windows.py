@@ -13,7 +13,7 @@ import torch
 
 from regard.decoding.scoring import windows_nll
 from regard.pipeline import TextGenerator
-from regard.text.passages import Passages
+from regard.text.reading.passages import Passages
 
 
 def main() -> None:

@@ -157,8 +157,9 @@ def write_corpus(run: Path, options: argparse.Namespace, folder: Path) -> Corpus
 
     from regard.batch import EOS
     from regard.bundle import load_bundle
-    from regard.text.corpus import encode_pairs
-    from regard.text.readers import read_pairs
+    from regard.text.batching.pairs import pair_stream
+    from regard.text.encoded.pairs import encode_pairs
+    from regard.text.reading.pairs import read_pairs
 
     torch.set_num_threads(options.threads)
     data: Path = options.data
@@ -182,9 +183,8 @@ def write_corpus(run: Path, options: argparse.Namespace, folder: Path) -> Corpus
     unknown = next((i for i in pieces if i not in used), vocabulary)
     (folder / "vocabulary.txt").write_text("".join(f"{i}\n" for i in pieces if i != unknown), encoding="ascii")
     n_parameters = sum(p.numel() for p in bundle.model.parameters())
-    batches = encode_pairs(pairs[:2000], bundle.source_tokenizer, bundle.target_tokenizer, 256).stream(
-        options.batch_tokens, 0
-    )
+    encoded = encode_pairs(pairs[:2000], bundle.source_tokenizer, bundle.target_tokenizer, 256)
+    batches = pair_stream(encoded, batch_tokens=options.batch_tokens, seed=0)
     operations = operations_a_token(bundle.model, list(batches.epoch(0)))
     tokens = n_tokens[SOURCE], n_tokens[TARGET]
     return Corpus(folder, vocabulary, unknown, n_pairs, *tokens, n_parameters, operations, gemm_rate())

@@ -13,7 +13,7 @@ from regard.bundle import Bundle, load_bundle, read_card, read_extra, run_bundle
 from regard.errors import BundleError, RunError
 from regard.models.bahdanau import Bahdanau, BahdanauConfig
 from regard.models.transformer import Transformer, TransformerConfig
-from regard.text.tokenizer import Tokenizer, TokenizerConfig
+from regard.text.tokens.tokenizer import Tokenizer, TokenizerConfig
 
 SMALL = TransformerConfig(width=8, n_heads=2, n_encoder_layers=1, n_decoder_layers=1, feed_forward=8)
 FILES = ["card.json", "config.json", "manifest.json", "model.safetensors", "tokenizer.json"]

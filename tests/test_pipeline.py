@@ -10,7 +10,7 @@ from regard.bundle import Bundle
 from regard.errors import DataError
 from regard.inspection.explanation import END
 from regard.pipeline import TextGenerator, Translator, in_words, spans_of_ids
-from regard.text.tokenizer import Tokenizer, TokenizerConfig
+from regard.text.tokens.tokenizer import Tokenizer, TokenizerConfig
 
 
 @pytest.fixture(scope="module")

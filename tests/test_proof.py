@@ -23,7 +23,7 @@ from regard.proof import (
     signs_for,
     small_model,
 )
-from regard.text.tokenizer import Tokenizer, TokenizerConfig
+from regard.text.tokens.tokenizer import Tokenizer, TokenizerConfig
 
 CPU = torch.device("cpu")
 SIZES = VOCABULARY, VOCABULARY

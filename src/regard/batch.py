@@ -30,10 +30,10 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a batch stands: in which epoch, in which window of it, and which of the window's batches it is."""
+    """Where a batch stands: in which epoch, in which pool of it, and which of the pool's batches it is."""
 
     epoch: int = 0
-    window: int = 0
+    pool: int = 0
     batch: int = 0
 
 

@@ -22,7 +22,7 @@ from regard import __version__
 from regard.errors import BundleError, ConfigError, RunError
 from regard.models import MODELS
 from regard.replacing import replacing, standing
-from regard.text.tokenizer import Tokenizer
+from regard.text.tokens.tokenizer import Tokenizer
 
 FORMAT = 1
 """Grows when the release before could not read a bundle that is written today."""

@@ -19,13 +19,13 @@ from regard.decoding.search import DecodingConfig, search
 from regard.errors import ConfigError, DataError
 from regard.inspection.capture import capture
 from regard.inspection.explanation import END, Explanation, explain
-from regard.text.documents import encode_passages
-from regard.text.lines import LONGEST
-from regard.text.normalise import normalise
-from regard.text.passages import Passages
-from regard.text.tokenizer import Tokenizer
-from regard.text.windows import scoring_windows
-from regard.text.words import word_of_token, words
+from regard.text.batching.windows import scoring_windows
+from regard.text.encoded.documents import encode_passages
+from regard.text.reading.lines import LONGEST
+from regard.text.reading.passages import Passages
+from regard.text.tokens.normalise import normalise
+from regard.text.tokens.tokenizer import Tokenizer
+from regard.text.tokens.words import word_of_token, words
 
 
 @dataclass(frozen=True, slots=True)

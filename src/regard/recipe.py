@@ -18,7 +18,7 @@ from regard.decoding.search import DecodingConfig
 from regard.errors import ConfigError
 from regard.models import MODELS
 from regard.presets import BUDGET_KEYS
-from regard.text.tokenizer import TokenizerConfig
+from regard.text.tokens.tokenizer import TokenizerConfig
 from regard.training.config import TrainingConfig
 
 Settings = dict[str, dict[str, Any]]

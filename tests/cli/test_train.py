@@ -10,7 +10,7 @@ from regard.models.transformer import Transformer, TransformerConfig
 from regard.presets import PRESETS
 from regard.recipe import make_recipe
 from regard.runtime import Runtime
-from regard.text.tokenizer import Tokenizer, TokenizerConfig
+from regard.text.tokens.tokenizer import Tokenizer, TokenizerConfig
 
 CPU = Runtime(torch.device("cpu"), 1)
 SMALL = TransformerConfig(width=8, n_heads=2, n_encoder_layers=1, n_decoder_layers=1, feed_forward=8)

@@ -8,8 +8,8 @@ from regard.pipeline import TextGenerator
 from regard.presets import PRESETS
 from regard.recipe import make_recipe
 from regard.runtime import Runtime
-from regard.text.passages import Passages
-from regard.text.tokenizer import Tokenizer
+from regard.text.reading.passages import Passages
+from regard.text.tokens.tokenizer import Tokenizer
 
 CPU = torch.device("cpu")
 

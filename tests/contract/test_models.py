@@ -12,7 +12,7 @@ from regard.models import MODELS
 from regard.nn.state import repeat_rows, select_rows, select_sentences
 from regard.nn.trace import Trace
 from regard.runtime import has_bfloat16
-from regard.text.tokenizer import Tokenizer, TokenizerConfig
+from regard.text.tokens.tokenizer import Tokenizer, TokenizerConfig
 from regard.training.gradients import batch_loss
 
 SMALL = {
@@ -43,7 +43,15 @@ SMALL = {
     "gpt": ("gpt", {"width": 8, "n_heads": 2, "n_layers": 2}),
     "gpt, grouped": (
         "gpt",
-        {"width": 8, "n_heads": 4, "n_kv_heads": 2, "n_layers": 2, "window": 4, "activation": "swiglu", "tied": True},
+        {
+            "width": 8,
+            "n_heads": 4,
+            "n_kv_heads": 2,
+            "n_layers": 2,
+            "attention_span": 4,
+            "activation": "swiglu",
+            "tied": True,
+        },
     ),
     "gpt, n-grams": ("gpt", {"width": 8, "n_heads": 2, "ngrams": 3, "ngram_buckets": 50}),
     "gpt, 2019": (

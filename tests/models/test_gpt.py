@@ -55,8 +55,8 @@ def test_by_default_every_layer_starts_as_nothing_added():
     torch.testing.assert_close(model(collate_text([[5, 6, 7, 8]])), expected)
 
 
-def test_a_window_looks_back_so_far_and_no_further():
-    model, trace = build(window=3), Trace()
+def test_a_span_looks_back_so_far_and_no_further():
+    model, trace = build(attention_span=3), Trace()
     model(collate_text([[1, 5, 6, 7, 8, 9, 10]]), trace)
     seen = trace.weights["decoder.1.context"][0, 0] > 0
     assert torch.equal(seen, torch.ones(6, 6, dtype=torch.bool).tril() & torch.ones(6, 6, dtype=torch.bool).triu(-2))

@@ -8,7 +8,7 @@ from regard.nn.positions import turns
 
 def build(**settings) -> CausalAttention:
     torch.manual_seed(2)
-    return CausalAttention(8, 4, 2, **{"bias": False, "qk_norm": False, "window": None} | settings).double()
+    return CausalAttention(8, 4, 2, **{"bias": False, "qk_norm": False, "span": None} | settings).double()
 
 
 @pytest.mark.parametrize("qk_norm", [False, True])
@@ -31,12 +31,12 @@ def test_each_position_attends_to_the_ones_before_it_head_by_head(qk_norm):
     torch.testing.assert_close(cache[1][0].transpose(0, 1).flatten(1), values)
 
 
-@pytest.mark.parametrize("window", [None, 2])
-def test_one_position_at_a_time_gives_the_same_and_forgets_what_the_window_left(window):
-    layer = build(window=window)
+@pytest.mark.parametrize("span", [None, 2])
+def test_one_position_at_a_time_gives_the_same_and_forgets_what_left_the_span(span):
+    layer = build(span=span)
     x = torch.randn(1, 5, 8, dtype=torch.float64)
     distance = torch.arange(5)[:, None] - torch.arange(5)
-    visible = ((distance >= 0) & (distance < (window or 5)))[None, None]
+    visible = ((distance >= 0) & (distance < (span or 5)))[None, None]
     expected, _ = layer(x, turns(torch.arange(5)[None], 2), visible, None, "", 0)
     nothing = x.new_empty(1, 2, 0, 2)
     past = nothing, nothing
@@ -44,4 +44,4 @@ def test_one_position_at_a_time_gives_the_same_and_forgets_what_the_window_left(
         turning = turns(torch.tensor([[t]]), 2)
         found, past = layer.step(x[:, t : t + 1], turning, (nothing, nothing), torch.ones(1, 1, 0).bool(), past)
         torch.testing.assert_close(found[0, 0], expected[0, t], rtol=0, atol=1e-12)
-    assert past[0].shape[2] == (window or 5)
+    assert past[0].shape[2] == (span or 5)

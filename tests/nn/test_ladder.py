@@ -212,7 +212,7 @@ def attended_by_hand(rung: Modern, x: torch.Tensor) -> torch.Tensor:
         q, k, v = rung.query(sentence), rung.key(sentence), rung.value(sentence)
         rows = []
         for t in range(len(sentence)):
-            first = 0 if rung.window is None else max(0, t - rung.window + 1)
+            first = 0 if rung.span is None else max(0, t - rung.span + 1)
             parts = []
             for head in range(rung.n_heads):
                 group = head * rung.n_groups // rung.n_heads
@@ -228,10 +228,10 @@ def attended_by_hand(rung: Modern, x: torch.Tensor) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("rotary", [False, True])
-@pytest.mark.parametrize("window", [None, 1, 3, 7])
+@pytest.mark.parametrize("span", [None, 1, 3, 7])
 @pytest.mark.parametrize("n_groups", [1, 2, 4])
-def test_rung_11_is_its_definition(rotary, window, n_groups):
-    rung = seeded(1, Modern, 5, 16, 4, n_groups, rotary=rotary, window=window).double()
+def test_rung_11_is_its_definition(rotary, span, n_groups):
+    rung = seeded(1, Modern, 5, 16, 4, n_groups, rotary=rotary, span=span).double()
     x = torch.rand(2, 7, 5, dtype=torch.float64)
     torch.testing.assert_close(rung(x), attended_by_hand(rung, x), rtol=0, atol=1e-12)
 
@@ -244,7 +244,7 @@ def test_rung_11_turns_as_models_do():
 
 
 def test_turned_queries_and_keys_know_distances_and_not_places():
-    rung = seeded(1, Modern, 5, 16, 4, 2, window=3).double()
+    rung = seeded(1, Modern, 5, 16, 4, 2, span=3).double()
     x = torch.rand(1, 9, 5, dtype=torch.float64)
     torch.testing.assert_close(rung(x)[:, 4:], rung(x[:, 2:])[:, 2:], rtol=0, atol=1e-12)
 
@@ -258,13 +258,13 @@ def test_without_turning_the_last_token_sees_no_order_and_with_it_one():
     assert (turning(x)[:, -1] - turning(swapped)[:, -1]).abs().max() > 1e-4
 
 
-@pytest.mark.parametrize("window", [None, 3])
-def test_nothing_is_learnt_from_what_comes_after_or_has_left_the_window(window):
-    rung = seeded(1, Modern, 5, 16, 4, 2, window=window).double()
+@pytest.mark.parametrize("span", [None, 3])
+def test_nothing_is_learnt_from_what_comes_after_or_has_left_the_span(span):
+    rung = seeded(1, Modern, 5, 16, 4, 2, span=span).double()
     x = torch.rand(1, 8, 5, dtype=torch.float64).requires_grad_()
     (gradient,) = torch.autograd.grad(rung(x)[:, 5].square().sum(), x)
     seen = [t for t in range(8) if torch.count_nonzero(gradient[0, t])]
-    assert seen == ([0, 1, 2, 3, 4, 5] if window is None else [3, 4, 5])
+    assert seen == ([0, 1, 2, 3, 4, 5] if span is None else [3, 4, 5])
 
 
 def test_a_word_has_the_same_vector_wherever_it_stands():

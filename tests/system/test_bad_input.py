@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tests.conftest import TINY
 
-from regard.text.lines import LONGEST
+from regard.text.reading.lines import LONGEST
 
 
 def assert_refused(done, *parts: str) -> None:

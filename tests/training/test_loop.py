@@ -12,10 +12,11 @@ from regard.batch import Batch
 from regard.bundle import Bundle, load_bundle
 from regard.errors import TrainingError
 from regard.models.transformer import Transformer, TransformerConfig
-from regard.text.batching import BatchStream
-from regard.text.corpus import EncodedPairs
-from regard.text.ragged import Ragged
-from regard.text.tokenizer import Tokenizer, TokenizerConfig
+from regard.text.batching.pairs import pair_stream
+from regard.text.batching.stream import BatchStream
+from regard.text.encoded.pairs import EncodedPairs
+from regard.text.encoded.ragged import Ragged
+from regard.text.tokens.tokenizer import Tokenizer, TokenizerConfig
 from regard.training.averaging import mean_weights
 from regard.training.config import TrainingConfig
 from regard.training.interrupt import Interrupted
@@ -34,7 +35,7 @@ SENTENCES = [[10 + i, 20 + i, 30 + (i * 7) % 5] for i in range(8)]
 def copying(batch_tokens: int) -> BatchStream:
     """Return the stream of a corpus in which each sentence is its own translation."""
     sentences = Ragged.of(SENTENCES, 300)
-    return EncodedPairs(sentences, sentences, 0, 256).stream(batch_tokens, seed=1)
+    return pair_stream(EncodedPairs(sentences, sentences, 0, 256), batch_tokens=batch_tokens, seed=1)
 
 
 @pytest.fixture(scope="module")
@@ -205,7 +206,7 @@ def test_an_update_that_is_left_out_is_logged_with_its_batch(start, monkeypatch)
     trainer.train(None)
     records = [json.loads(line) for line in trainer.run.log.read_text().splitlines()]
     n = trainer.batches_an_epoch
-    skipped = [(r["step"], r["epoch"], r["window"], r["batch"], r["items"]) for r in records if r["kind"] == "skipped"]
+    skipped = [(r["step"], r["epoch"], r["pool"], r["batch"], r["items"]) for r in records if r["kind"] == "skipped"]
     order = [list(trainer.stream.whole_order(epoch)) for epoch in range(6 // n + 1)]
     assert skipped == [(step, i // n, 0, i % n, order[i // n][i % n].tolist()) for step, i in ((2, 1), (6, 5))]
     assert len(taken) == 6

@@ -8,7 +8,7 @@ import torch
 from regard.bundle import Bundle, load_bundle, read_card
 from regard.errors import RunError
 from regard.models.transformer import Transformer, TransformerConfig
-from regard.text.tokenizer import Tokenizer, TokenizerConfig
+from regard.text.tokens.tokenizer import Tokenizer, TokenizerConfig
 from regard.training import run as module
 from regard.training.config import TrainingConfig
 from regard.training.optimiser import Optimiser

@@ -16,7 +16,7 @@ import regard.bundle
 from regard.bundle import Bundle, load_bundle
 from regard.errors import RunError
 from regard.models.transformer import Transformer, TransformerConfig
-from regard.text.tokenizer import Tokenizer, TokenizerConfig
+from regard.text.tokens.tokenizer import Tokenizer, TokenizerConfig
 from regard.training.config import TrainingConfig
 from regard.training.optimiser import Optimiser
 from regard.training.progress import Progress

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from regard.cli import is_first, say
-from regard.text.shards import Tell
+from regard.text.encoded.shards import Tell
 from regard.training.log import minutes
 
 SECONDS_A_LINE = 10.0

@@ -20,8 +20,8 @@ from regard.recipe import Recipe, Settings, make_recipe
 from regard.runtime import Runtime, prepare_runtime
 from regard.samples.corpus import DemoCorpus, demo_corpus
 from regard.samples.topics import python_topics
-from regard.text.documents import split_by_order
-from regard.text.passages import Passages
+from regard.text.reading.passages import Passages
+from regard.text.reading.splitting import split_by_order
 from regard.training.run import RunFolder
 
 TRANSLATING = 2 / 3

@@ -15,9 +15,9 @@ from regard.evaluation.language import LanguageScores, language_scores
 from regard.evaluation.translation import TranslationScores, score_translations
 from regard.pipeline import TextGenerator
 from regard.runtime import prepare_runtime
-from regard.text.lines import read_lines
-from regard.text.passages import Passages
-from regard.text.readers import read_pairs
+from regard.text.reading.lines import read_lines
+from regard.text.reading.pairs import read_pairs
+from regard.text.reading.passages import Passages
 
 
 def evaluate_run(

@@ -11,7 +11,7 @@ from regard.decoding.sampling import SamplingConfig
 from regard.errors import ConfigError
 from regard.pipeline import TextGenerator
 from regard.runtime import prepare_runtime
-from regard.text.passages import Passages
+from regard.text.reading.passages import Passages
 
 
 def run_generate(

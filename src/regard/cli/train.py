@@ -19,7 +19,7 @@ from regard.models import MODELS
 from regard.presets import PRESETS, choose_preset
 from regard.recipe import Recipe, differences, make_recipe, read_overrides, read_recipe, unknown
 from regard.runtime import Runtime, choose_precision, has_bfloat16, prepare_runtime
-from regard.text.tokenizer import Tokenizer
+from regard.text.tokens.tokenizer import Tokenizer
 from regard.training.config import TrainingConfig
 from regard.training.log import Log, NoDisplay, make_display
 from regard.training.loop import Stream, Trainer, Validate

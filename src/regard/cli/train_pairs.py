@@ -18,12 +18,15 @@ from regard.evaluation.translation import score_translations
 from regard.pipeline import Translator
 from regard.recipe import PairsConfig, Recipe
 from regard.runtime import Runtime
-from regard.text.batching import BatchStream
-from regard.text.corpus import EncodedPairs, SentencePairs, encode_pairs, fingerprint, hold_out
-from regard.text.readers import read_pairs
-from regard.text.segmentations import segment_pairs
-from regard.text.shards import sharded_pairs
-from regard.text.tokenizer import Tokenizer, train_tokenizers
+from regard.text.batching.pairs import pair_stream
+from regard.text.batching.stream import BatchStream
+from regard.text.encoded.pairs import EncodedPairs, encode_pairs
+from regard.text.encoded.segmentations import segment_pairs
+from regard.text.encoded.shards import sharded_pairs
+from regard.text.reading.pairs import SentencePairs, read_pairs
+from regard.text.reading.splitting import fingerprint, hold_out
+from regard.text.tokens.learning import train_tokenizers
+from regard.text.tokens.tokenizer import Tokenizer
 from regard.training.loop import Validate, mean_nll
 from regard.training.run import RunFolder
 
@@ -91,7 +94,7 @@ class PairsJob:
         config = config_of(recipe)
         encoded = self.encoded(bundle, config, run, recipe.training.seed)
         dropout = f", BPE dropout {config.bpe_dropout:g}" if config.bpe_dropout else ""
-        stream = encoded.stream(recipe.training.batch_tokens, recipe.training.seed)
+        stream = pair_stream(encoded, batch_tokens=recipe.training.batch_tokens, seed=recipe.training.seed)
         return stream, (
             f"{stream.survey.n_batches:,} batches an epoch, {stream.survey.padding:.1%} padding, "
             f"{encoded.n_dropped:,} pairs over {encoded.max_tokens} tokens left out{dropout}"
@@ -126,7 +129,7 @@ class PairsJob:
             say(
                 f"validation data: {encoded.n_dropped:,} of {len(self.valid):,} pairs over {max_tokens} tokens left out"
             )
-        stream = encoded.stream(recipe.training.batch_tokens, seed=0)
+        stream = pair_stream(encoded, batch_tokens=recipe.training.batch_tokens, seed=0)
         batches = list(stream.epoch(0))
         mean_nll(bundle.model, stream.survey.extremes[:1], runtime.device)  # what is too long is found now
         short = (pair for pair in self.valid if max(map(n_tokens, tokenizers, pair)) <= max_tokens)

@@ -20,13 +20,15 @@ from regard.evaluation.memorisation import longest_copied_span
 from regard.pipeline import TextGenerator
 from regard.recipe import Recipe, TextConfig
 from regard.runtime import Runtime
-from regard.text.batching import BatchStream
-from regard.text.documents import encode_passages, fingerprint_text, split_by_order
-from regard.text.passages import Passages
-from regard.text.ragged import Tape
-from regard.text.shards import sharded_text
-from regard.text.tokenizer import Tokenizer, train_running_tokenizer
-from regard.text.windows import n_written, scoring_windows, text_stream
+from regard.text.batching.stream import BatchStream
+from regard.text.batching.windows import n_written, scoring_windows, text_stream
+from regard.text.encoded.documents import encode_passages
+from regard.text.encoded.ragged import Tape
+from regard.text.encoded.shards import sharded_text
+from regard.text.reading.passages import Passages
+from regard.text.reading.splitting import fingerprint_text, split_by_order
+from regard.text.tokens.learning import train_running_tokenizer
+from regard.text.tokens.tokenizer import Tokenizer
 from regard.training.loop import Validate
 from regard.training.run import RunFolder
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from regard.errors import ConfigError
 from regard.pipeline import Translator, refuse_overlong
 from regard.runtime import prepare_runtime
-from regard.text.lines import STDIN, lines_of, read_lines
+from regard.text.reading.lines import STDIN, lines_of, read_lines
 
 LINES_AT_ONCE = 10_000
 """What is written before more is translated: enough that sentences of one length fill their batches."""

@@ -9,7 +9,7 @@ from typing import ClassVar, Literal, cast
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
 
 from regard.batch import Batch
@@ -28,13 +28,13 @@ class GPTConfig(BaseModel):
     """Settings of the decoder-only Transformer. The defaults are today's shape; the presets "gpt2..." are GPT-2's.
 
     context: tokens of a window of running text, and the most that are attended to when text is continued; of pairs,
-    only learned positions are so many. window: how many tokens, itself included, a position looks back at; None is all.
-    n_kv_heads: keys and values shared by groups of heads (Ainslie et al. 2023). feed_forward: None is four times the
-    width, or 8/3 for "swiglu". ngrams: the last 2, 3 .. ngrams tokens are embedded together, too, each length in a
-    hashed table of ngram_buckets entries (Pagnoni et al. 2024); each is left out in training at the rate ngram_dropout.
-    mix adds the embedding again before each layer, by two learned numbers. initialisation "zero" starts every layer as
-    nothing added; "gpt2" draws from N(0, .02^2), scaled down with depth for what is added. tied: one table for input
-    and output; else the output starts at zero.
+    only learned positions are so many. attention_span: how many tokens, itself included, a position looks back at; None
+    is all. n_kv_heads: keys and values shared by groups of heads (Ainslie et al. 2023). feed_forward: None is four
+    times the width, or 8/3 for "swiglu". ngrams: the last 2, 3 .. ngrams tokens are embedded together, too, each length
+    in a hashed table of ngram_buckets entries (Pagnoni et al. 2024); each is left out in training at the rate
+    ngram_dropout. mix adds the embedding again before each layer, by two learned numbers. initialisation "zero" starts
+    every layer as nothing added; "gpt2" draws from N(0, .02^2), scaled down with depth for what is added. tied: one
+    table for input and output; else the output starts at zero.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -45,7 +45,7 @@ class GPTConfig(BaseModel):
     n_kv_heads: int | None = Field(None, ge=1)
     feed_forward: int | None = Field(None, ge=1)
     context: int = Field(128, ge=2)
-    window: int | None = Field(None, ge=1)
+    attention_span: int | None = Field(None, ge=1, validation_alias=AliasChoices("attention_span", "window"))
     ngrams: int = Field(1, ge=1, le=8)
     ngram_buckets: int = Field(8192, ge=1)
     ngram_dropout: float = Field(0.5, ge=0, lt=1)
@@ -164,7 +164,7 @@ class GPT(nn.Module):
         length = keep.shape[1]
         gap = 0 < n_source < length
         positions = (keep.cumsum(1) - 1).clamp(min=0) if gap else torch.arange(length, device=keep.device)[None]
-        visible = self.visible(keep, positions) if gap or trace is not None or self.config.window else None
+        visible = self.visible(keep, positions) if gap or trace is not None or self.config.attention_span else None
         x = start = self.place(embedded, positions)
         turning = self.turning(positions)
         caches = []
@@ -174,11 +174,11 @@ class GPT(nn.Module):
         return x, caches
 
     def visible(self, keep: Bool[Tensor, "B L"], positions: Int[Tensor, "#B L"]) -> Bool[Tensor, "B 1 L L"]:
-        """Return which positions each position may attend to: real ones, not later ones, none beyond the window."""
+        """Return which positions each position may attend to: real ones, not later ones, none beyond the span."""
         length = keep.shape[1]
         earlier = torch.ones(length, length, dtype=torch.bool, device=keep.device).tril() & keep[:, None]  # (B, L, L)
-        if self.config.window is not None:
-            earlier = earlier & (positions[:, :, None] - positions[:, None] < self.config.window)
+        if self.config.attention_span is not None:
+            earlier = earlier & (positions[:, :, None] - positions[:, None] < self.config.attention_span)
         return earlier[:, None]
 
     def place(self, embedded: Float[Tensor, "B L D"], positions: Int[Tensor, "#B L"]) -> Float[Tensor, "B L D"]:
@@ -233,9 +233,9 @@ class GPT(nn.Module):
         """Return which source positions the next token of every hypothesis may attend to."""
         keep, position = state.sentences["keep"], state.rows["position"]
         keep, position = keep[:, None], position.unflatten(0, (len(keep), -1))  # (N, 1, S), (N, beams, 1)
-        if self.config.window is None:
+        if self.config.attention_span is None:
             return keep.expand(-1, position.shape[1], -1)
-        return keep & (position - torch.arange(keep.shape[2], device=keep.device) < self.config.window)
+        return keep & (position - torch.arange(keep.shape[2], device=keep.device) < self.config.attention_span)
 
 
 class Layer(nn.Module):
@@ -249,7 +249,7 @@ class Layer(nn.Module):
             config.kv_heads,
             bias=config.bias,
             qk_norm=config.qk_norm,
-            window=config.window,
+            span=config.attention_span,
         )
         self.attention_norm = make_norm(config)
         self.feed_forward = FeedForward(config.width, config.inner_width, config.activation, bias=config.bias)

@@ -20,15 +20,15 @@ class CausalAttention(nn.Module):
     """Attention of every position to itself and the ones before it; one product makes queries, keys and values.
 
     Each of the n_kv_heads keys and values serves a group of heads (Ainslie et al. 2023). qk_norm normalises queries and
-    keys (Henry et al. 2020). window: how many positions back, its own included, one may look; None is all.
+    keys (Henry et al. 2020). span: how many positions back, its own included, one may look; None is all.
     """
 
     def __init__(
-        self, width: int, n_heads: int, n_kv_heads: int, *, bias: bool, qk_norm: bool, window: int | None
+        self, width: int, n_heads: int, n_kv_heads: int, *, bias: bool, qk_norm: bool, span: int | None
     ) -> None:
         super().__init__()
         self.heads, self.width_head = [n_heads, n_kv_heads, n_kv_heads], width // n_heads
-        self.qk_norm, self.window = qk_norm, window
+        self.qk_norm, self.span = qk_norm, span
         self.qkv = nn.Linear(width, sum(self.heads) * self.width_head, bias=bias)
         self.output = nn.Linear(width, width, bias=bias)
 
@@ -81,7 +81,7 @@ class CausalAttention(nn.Module):
         """Return the output for one new position, and the keys and values of all positions behind the source."""
         q, k, v = self.project(x, turning)
         keys, values = torch.cat([past[0], k], dim=2), torch.cat([past[1], v], dim=2)
-        if self.window is not None:
-            keys, values = keys[:, :, -self.window :], values[:, :, -self.window :]
+        if self.span is not None:
+            keys, values = keys[:, :, -self.span :], values[:, :, -self.span :]
         attended = attend_prefixed(q, *source, keep, keys, values)
         return self.output(merge_heads(attended)), (keys, values)

@@ -192,7 +192,7 @@ class Cached(nn.Module):
 
 
 class Modern(nn.Module):
-    """Rung 11. Groups of heads share keys and values; positions turn queries and keys; a window ends the look back."""
+    """Rung 11. Groups of heads share keys and values; positions turn queries and keys; a span ends the look back."""
 
     def __init__(
         self,
@@ -202,11 +202,11 @@ class Modern(nn.Module):
         n_groups: int,
         *,
         rotary: bool = True,
-        window: int | None = None,
+        span: int | None = None,
     ) -> None:
         super().__init__()
         self.width_head, self.n_heads, self.n_groups = width_out // n_heads, n_heads, n_groups
-        self.rotary, self.window = rotary, window
+        self.rotary, self.span = rotary, span
         self.query = nn.Linear(width_in, width_out, bias=False)
         self.key = nn.Linear(width_in, n_groups * self.width_head, bias=False)
         self.value = nn.Linear(width_in, n_groups * self.width_head, bias=False)
@@ -222,7 +222,7 @@ class Modern(nn.Module):
             q, k = turn(q, angles), turn(k, angles)
         k, v = (y.repeat_interleave(self.n_heads // self.n_groups, dim=1) for y in (k, v))
         distance = positions[:, None] - positions
-        keep = (distance >= 0) if self.window is None else (distance >= 0) & (distance < self.window)
+        keep = (distance >= 0) if self.span is None else (distance >= 0) & (distance < self.span)
         values = F.scaled_dot_product_attention(q, k, v, attn_mask=keep)
         return self.output(values.transpose(1, 2).flatten(2))
 

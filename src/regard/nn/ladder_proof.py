@@ -110,14 +110,14 @@ def up_to_today(w: Weights) -> list[Comparison]:
     plain = call(Modern(width, WIDTH, N_HEADS, N_HEADS, rotary=False), mixed, x)
     shared = call(Modern(width, WIDTH, N_HEADS, N_GROUPS, rotary=False), grouped, x)
     repeated = {**grouped, **{f"{name}.weight": of_groups(grouped[f"{name}.weight"]) for name in ("key", "value")}}
-    windowed = call(Modern(width, WIDTH, N_HEADS, N_GROUPS, window=2), grouped, x)[:, 1:]
+    spanned = call(Modern(width, WIDTH, N_HEADS, N_GROUPS, span=2), grouped, x)[:, 1:]
     whole = Modern(width, WIDTH, N_HEADS, N_GROUPS)
     twos = torch.cat([call(whole, grouped, x[:, t - 1 : t + 1])[:, 1:] for t in range(1, x.shape[1])], dim=1)
     fused, multi = Fused(width, WIDTH, N_HEADS), MultiHead(width, WIDTH, N_HEADS)
     return [
-        w.compare("11 = 9: a group for each head, no turning, no window", mixed, plain, call(fused, mixed, x)),
+        w.compare("11 = 9: a group for each head, no turning, no span", mixed, plain, call(fused, mixed, x)),
         w.compare("11 = 8: shared keys and values are repeated ones", grouped, shared, call(multi, repeated, x)),
-        w.compare("11 = 11: a window sees what is in it, wherever it stands", grouped, windowed, twos),
+        w.compare("11 = 11: a span sees what is in it, wherever it stands", grouped, spanned, twos),
     ]
 
 

@@ -153,7 +153,7 @@ def describe(record: dict[str, Any]) -> str:
         best = "  (best so far)" if record["best"] else ""
         return f"step {record['step']}  validation: {record['nll']:.3f} nats a token{beside(record)}{best}"
     if record["kind"] == "skipped":
-        where = f"batch {record['batch']} in window {record['window']} of epoch {record['epoch'] + 1}"
+        where = f"batch {record['batch']} in pool {record['pool']} of epoch {record['epoch'] + 1}"
         return f"warning: step {record['step']} left out: the gradient of {where} was not finite"
     return ""
 

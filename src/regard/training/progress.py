@@ -16,7 +16,7 @@ class Progress:
 
     step: int = 0
     epoch: int = 0
-    window: int = 0
+    pool: int = 0
     batch: int = 0
     seconds: float = 0.0
     target_tokens: int = 0
@@ -30,11 +30,11 @@ class Progress:
     @property
     def place(self) -> Place:
         """Where the next batch stands."""
-        return Place(self.epoch, self.window, self.batch)
+        return Place(self.epoch, self.pool, self.batch)
 
     @place.setter
     def place(self, place: Place) -> None:
-        self.epoch, self.window, self.batch = place.epoch, place.window, place.batch
+        self.epoch, self.pool, self.batch = place.epoch, place.pool, place.batch
 
     def as_dict(self) -> dict[str, Any]:
         """Return the numbers by name."""

@@ -208,4 +208,7 @@ def restore(checkpoint: Path, optimiser: Optimiser, device: torch.device, rank: 
     if (mine := random.get(f"random.{rank}")) is not None:
         set_random_state(mine, device)
     optimiser.restore(state)
-    return Progress(**json.loads(numbers))
+    values = json.loads(numbers)
+    if "window" in values:  # as runs of the first format say
+        values["pool"] = values.pop("window")
+    return Progress(**values)

@@ -1,0 +1,126 @@
+"""Read pairs of text from files. A reader never guesses: what does not fit is refused, with the place."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regard.errors import DataError
+from regard.text.reading.lines import LONGEST, Lines, others
+from regard.text.reading.mismatch import first_misfit
+from regard.text.sliced import Chosen, Sliced
+from regard.text.tokens.normalise import normalise
+
+Pair = tuple[str, str]
+SentencePairs = Sequence[Pair]
+
+
+@dataclass(frozen=True)
+class ReadReport:
+    """What became of the pairs that were read. Always read == kept + sum(dropped.values())."""
+
+    read: int
+    kept: int
+    dropped: dict[str, int]
+
+    def summary(self) -> str:
+        """Return the counts as one sentence."""
+        reasons = ", ".join(f"{count:,} {reason}" for reason, count in self.dropped.items())
+        dropped = f"{self.read - self.kept:,} dropped ({reasons})" if reasons else "none dropped"
+        return f"{self.read:,} pairs read, {self.kept:,} kept, {dropped}."
+
+
+class LinePairs(Sliced[Pair]):
+    """The pairs of files whose lines belong together, as they were written, left in their files."""
+
+    def __init__(self, files: Sequence[Lines], pair_of: Callable[..., Pair]) -> None:
+        """pair_of: makes a pair of one line of each file."""
+        self.files, self.pair_of = files, pair_of
+
+    def __len__(self) -> int:
+        return len(self.files[0])
+
+    def part(self, start: int, stop: int) -> list[Pair]:
+        return list(map(self.pair_of, *(lines[start:stop] for lines in self.files)))
+
+
+class Pairs(Chosen[Pair]):
+    """Sentences and their translations that were kept."""
+
+    def __init__(self, rows: Sequence[Pair], kept: NDArray[np.int64], report: ReadReport) -> None:
+        super().__init__(rows, kept)
+        self.report = report
+
+
+def read_pairs(paths: Sequence[Path], longest: int = LONGEST) -> Pairs:
+    """Return the pairs of two line-aligned files, or of one .tsv. Pairs with an empty or overlong side are dropped.
+
+    Raises DataError if a file cannot be read, the sides do not fit, or nothing is left.
+    """
+    rows = READERS[_reader_for(paths)](paths)
+    is_kept = np.ones(len(rows), dtype=bool)
+    dropped: Counter[str] = Counter()
+    for i, pair in enumerate(rows):
+        if reason := _reason_to_drop(pair, longest):
+            dropped[reason] += 1
+            is_kept[i] = False
+    report = ReadReport(len(rows), int(is_kept.sum()), dict(dropped))
+    if not report.kept:
+        raise DataError(f"{_names(paths)}: no pair is left. {report.summary()} Expected text on both sides.")
+    return Pairs(rows, np.flatnonzero(is_kept), report)
+
+
+def _aligned(paths: Sequence[Path]) -> LinePairs:
+    sources, targets = map(Lines, paths)
+    if len(sources) != len(targets):
+        counts = " and ".join(f"{path} has {len(side):,}" for path, side in zip(paths, (sources, targets), strict=True))
+        line, what = first_misfit(sources, targets)
+        raise DataError(f"Line counts differ: {counts} lines. Look near line {line:,}: {what}.")
+    return LinePairs([sources, targets], lambda source, target: (source, target))
+
+
+def _tsv(paths: Sequence[Path]) -> LinePairs:
+    (path,) = paths
+    lines = Lines(path)
+    if wrong := [i for i, line in enumerate(lines) if line.strip() and line.count("\t") != 1]:
+        n_columns = lines[wrong[0]].count("\t") + 1
+        found = f"{n_columns} column{'s' * (n_columns > 1)}; expected 2 (source, tab, target)"
+        raise DataError(f"{path}, line {wrong[0] + 1}: {found}{others(len(wrong) - 1)}.")
+    return LinePairs([lines], _columns)
+
+
+def _columns(line: str) -> Pair:
+    """Return both columns of a line; a blank line has none."""
+    source, _, target = line.partition("\t")
+    return (source, target) if line.strip() else ("", "")
+
+
+READERS: dict[str, Callable[[Sequence[Path]], LinePairs]] = {"lines": _aligned, "tsv": _tsv}
+"""How to read pairs, by name. A reader is given the files."""
+
+
+def _reader_for(paths: Sequence[Path]) -> str:
+    if len(paths) == 1 and paths[0].suffix.lower() == ".tsv":
+        return "tsv"
+    if len(paths) == 2:
+        return "lines"
+    expected = "two files (source and target, line by line) or one .tsv (source, tab, target); running text is one .txt"
+    raise DataError(f"Found {_names(paths) or 'no file'}; expected {expected}.")
+
+
+def _reason_to_drop(pair: Pair, longest: int) -> str | None:
+    if max(map(len, pair)) > longest:
+        return "too long"
+    return "empty" if any(map(_is_empty, pair)) else None
+
+
+def _is_empty(text: str) -> bool:
+    """Return whether nothing is left of a text once it is normalised."""
+    return not (text.strip() if text.isprintable() else normalise(text))
+
+
+def _names(paths: Sequence[Path]) -> str:
+    return " and ".join(map(str, paths))

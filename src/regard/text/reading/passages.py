@@ -1,0 +1,178 @@
+"""Running text in passages: a file of it may be larger than memory, and is read a quarter of a megabyte at a time."""
+
+import re
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from io import BytesIO
+from itertools import accumulate, chain, pairwise
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regard.errors import DataError
+from regard.text.reading.lines import TextFile
+from regard.text.sliced import Sliced
+from regard.text.tokens.normalise import normalise_running
+
+Documents = Literal["file", "line"]
+"""What a document is: the whole of a file, cut at lines of "<|endoftext|>", or each of its lines."""
+
+LENGTH = 250_000
+"""Bytes of a passage, or a little more."""
+
+MARK = re.compile(rb"<\|endoftext\|>(?:\r\n|\r|\n|\Z)")
+LINE = re.compile(rb"[^\r\n]+")
+CUT = re.compile(rb"[!-~](?=[\r\n])")
+"""What a passage may end with: no word of byte-level BPE goes over a line end that follows what is no white space."""
+
+Span = tuple[int, int, bool]
+"""Where a passage begins and ends, in bytes, and whether it begins a document."""
+
+
+class Passages(Sliced[str]):
+    """The passages of documents, one after the other, left in their file. A line end is "\\n".
+
+    The pieces of all passages are together those of the documents. Documents of blanks only are left out.
+    """
+
+    def __init__(self, file: TextFile, spans: NDArray[np.int64], begins: NDArray[np.bool_]) -> None:
+        """spans: where each passage begins and ends in the file, and its length in characters (N, 3)."""
+        self.file, self.spans, self.begins = file, spans, begins
+        self.closes: NDArray[np.bool_] = np.append(begins[1:], True)
+        """Whether each passage ends a document."""
+
+    @classmethod
+    def read(cls, path: Path, documents: Documents) -> "Passages":
+        """Return the passages of a text file. Raises DataError if it cannot be read, is no UTF-8, or holds no text."""
+        file = TextFile.at(path)
+        passages = cls._found(file, _spans(file) if documents == "file" else _lines(file))
+        if not len(passages):
+            raise DataError(f"{path} holds no text, only blank lines and marks; expected running text.")
+        return passages
+
+    @classmethod
+    def of(cls, documents: Sequence[str]) -> "Passages":
+        """Return the passages of documents that are in memory."""
+        contents = [normalise_running(document).encode() for document in documents]
+        places = pairwise(accumulate(map(len, contents), initial=0))
+        content = b"".join(contents)
+        borders = ([start, *_cuts(content, start, end), end] for start, end in places)
+        spans = ((*span, i == 0) for of_document in borders for i, span in enumerate(pairwise(of_document)))
+        return cls._found(TextFile(BytesIO(content), "the text"), spans)
+
+    @classmethod
+    def _found(cls, file: TextFile, spans: Iterable[Span]) -> "Passages":
+        """Return the passages at the spans, without documents that are blank."""
+        found, all_begin = array("q"), array("b")
+        for start, end, begins in spans:
+            text = _decoded(file, start, end)
+            if text.strip() or (text and not begins):  # a document of several passages is not blank
+                found.extend((start, end, len(text)))
+                all_begin.append(begins)
+        return cls(file, np.array(found, dtype=np.int64).reshape(-1, 3), np.array(all_begin, dtype=bool))
+
+    def __len__(self) -> int:
+        return len(self.spans)
+
+    def __iter__(self) -> Iterator[str]:
+        return (self[i] for i in range(len(self)))
+
+    def part(self, start: int, stop: int) -> list[str]:
+        return [self._text(*span) for span in self.spans[start:stop].tolist()]
+
+    def _text(self, start: int, end: int, n_characters: int) -> str:
+        try:
+            text = _decoded(self.file, start, end)
+        except UnicodeDecodeError:
+            text = ""
+        if len(text) != n_characters:
+            raise self.file.changed()
+        return text
+
+    @property
+    def sizes(self) -> NDArray[np.int64]:
+        """The length of each passage in characters."""
+        return np.asarray(self.spans[:, 2])
+
+    @property
+    def n_characters(self) -> int:
+        return int(self.sizes.sum())
+
+    @property
+    def n_documents(self) -> int:
+        return int(self.begins.sum())
+
+    def documents(self) -> list[str]:
+        """Return each document whole."""
+        borders = [*np.flatnonzero(self.begins).tolist(), len(self)]
+        return ["".join(self[start:stop]) for start, stop in pairwise(borders)]
+
+    def apart(self) -> Iterator[str]:
+        """Yield the passages, with a line end more before every document but the first."""
+        return ("\n" * (begins and i > 0) + self[i] for i, begins in enumerate(self.begins.tolist()))
+
+    def split_at(self, character: int) -> tuple["Passages", "Passages"]:
+        """Return what stands before a character and the rest; the document in which it lies is cut there."""
+        ends = np.cumsum(self.sizes)
+        i = int(np.searchsorted(ends, character))  # the passage that the border ends or lies in
+        n_before = character - int(ends[i] - self.sizes[i])
+        start, end, n = self.spans[i].tolist()
+        border = start + _n_bytes(self.file.read(start, end).decode(), n_before)
+        head, tail = np.array([[start, border, n_before]]), np.array([[border, end, n - n_before]])
+        before = np.concatenate([self.spans[:i], head])
+        after = np.concatenate([tail, self.spans[i + 1 :]])
+        begins = self.begins[i:].copy()
+        if n_before == n:
+            after, begins = after[1:], begins[1:]
+        begins[:1] = True
+        return Passages(self.file, before, self.begins[: i + 1]), Passages(self.file, after, begins)
+
+
+def _spans(file: TextFile) -> Iterator[Span]:
+    """Yield the passages of a file that is one document, or several with marks between them."""
+    start, begins, end_of_block = file.first, True, 0
+    for at, block in file.blocks():
+        marks = (mark for mark in MARK.finditer(block) if _begins_a_line(block, mark.start(), at, file.first))
+        for mark in chain(marks, [None]):
+            end = mark.start() if mark else len(block)
+            for cut in _cuts(block, start - at, end):
+                yield start, at + cut, begins
+                start, begins = at + cut, False
+            if mark:
+                yield start, at + end, begins
+                start, begins = at + mark.end(), True
+        end_of_block = at + len(block)
+    yield start, end_of_block, begins
+
+
+def _begins_a_line(block: bytes, i: int, at: int, first: int) -> bool:
+    return i == 0 or block[i - 1] in b"\r\n" or at + i == first
+
+
+def _cuts(content: bytes, start: int, end: int) -> Iterator[int]:
+    """Yield where a document ends a passage before its end. start: where it begins, perhaps before the content."""
+    while cut := CUT.search(content, max(start + LENGTH, 0), end):
+        start = cut.end()
+        yield start
+
+
+def _lines(file: TextFile) -> Iterator[Span]:
+    """Yield the lines of a file, which are a document each."""
+    for at, block in file.blocks():
+        for line in LINE.finditer(block):
+            yield max(at + line.start(), file.first), at + line.end(), True
+
+
+def _decoded(file: TextFile, start: int, end: int) -> str:
+    return normalise_running(file.read(start, end).decode())
+
+
+def _n_bytes(text: str, n_characters: int) -> int:
+    """Return how many bytes the first characters of a text take, where "\\r\\n" counts as one of them."""
+    for pair in re.finditer("\r\n", text):
+        if pair.start() >= n_characters:
+            break
+        n_characters += 1
+    return len(text[:n_characters].encode())

@@ -1,0 +1,105 @@
+"""Which vocabulary a corpus gets: its kind, its size, what it is learnt from, and the reason in words."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from regard.errors import ConfigError
+from regard.text.reading.pairs import Pair
+from regard.text.sliced import Chosen
+from regard.text.tokens.pieces import SPECIALS
+from regard.text.tokens.running import ALL_BYTES, CHARACTERS_BASE, RunningKind
+from regard.text.tokens.tokenizer import Tokenizer, TokenizerConfig
+
+_SIZES = [
+    *((5_000, 1_000), (10_000, 2_000), (20_000, 5_000)),
+    *((100_000, 10_000), (300_000, 12_000), (1_000_000, 16_000)),
+]
+_LARGEST = 32_000
+
+
+def choose_vocabulary(n_pairs: int) -> int:
+    """Return a vocabulary size for a corpus: small where each piece would otherwise be seen too seldom.
+
+    10,000 was settled on the 29,000 pairs of Multi30k against 4,000 (docs/recipes.md); the other sizes are set around
+    it.
+    """
+    return next((size for limit, size in _SIZES if n_pairs <= limit), _LARGEST)
+
+
+LEARNT_FROM = 500_000
+"""The most pairs that a vocabulary is learnt from, spread evenly over a larger corpus, so that memory suffices."""
+
+
+def train_tokenizers(pairs: Sequence[Pair], config: TokenizerConfig) -> tuple[Tokenizer, Tokenizer, str]:
+    """Return the tokenizers of both sides, and a sentence that says their sizes and why.
+
+    A joint tokenizer is the very same object twice.
+    """
+    size = config.vocabulary or choose_vocabulary(len(pairs))
+    sample: Sequence[Pair] = pairs
+    if len(pairs) > LEARNT_FROM:
+        sample = Chosen(pairs, np.arange(LEARNT_FROM) * len(pairs) // LEARNT_FROM)
+    source, target = zip(*sample, strict=True)
+    learnt = f", learnt from {LEARNT_FROM:,} pairs" if len(pairs) > LEARNT_FROM else ""
+    if config.joint:
+        both = Tokenizer.train([*source, *target], config, size)
+        return (both, both, f"{_described(both, config, size, len(pairs))}, for both sides{learnt}.")
+    sides = [Tokenizer.train(texts, config, size) for texts in (source, target)]
+    reasons = [_described(tokenizer, config, size, len(pairs)) for tokenizer in sides]
+    return (sides[0], sides[1], f"{reasons[0]}, for the source; {reasons[1]}, for the target{learnt}.")
+
+
+def _described(tokenizer: Tokenizer, config: TokenizerConfig, size: int, n_pairs: int) -> str:
+    names = {"bpe": "BPE pieces", "unigram": "unigram pieces", "characters": "characters and bytes"}
+    found = f"{tokenizer.vocabulary:,} {names[config.kind or 'bpe']}"
+    if tokenizer.vocabulary < size:
+        return f"{found} (all that the text yields; up to {size:,} were allowed)"
+    chosen = f"chosen for {n_pairs:,} pairs, so that each piece is seen often enough"
+    return f"{found} ({'as set' if config.vocabulary else chosen})"
+
+
+_FEW_CHARACTERS = 2_000_000
+_MOST_CHARACTERS = 10_000
+_RUNNING_SIZES = [(10_000_000, 2_000), (100_000_000, 4_000), (1_000_000_000, 8_000), (10_000_000_000, 16_000)]
+_LEAST: dict[RunningKind, int] = {"bpe": 300, "characters": len(CHARACTERS_BASE)}
+
+
+def choose_running_vocabulary(n_characters: int) -> int:
+    """Return a size of byte-level BPE for running text: small where each piece would otherwise be seen too seldom."""
+    return next((size for limit, size in _RUNNING_SIZES if n_characters < limit), _LARGEST)
+
+
+LEARNT_FROM_CHARACTERS = 100_000_000
+"""About the most characters that a vocabulary is learnt from, in passages spread evenly over a larger text."""
+
+
+def train_running_tokenizer(texts: Sequence[str], config: TokenizerConfig) -> tuple[Tokenizer, str]:
+    """Return a tokenizer for running text, and a sentence that says what it is and why.
+
+    texts: passages of it. Raises ConfigError for settings that running text has not.
+    """
+    if not config.joint:
+        raise ConfigError("tokenizer.joint is false, and running text has one side only. Leave it out.")
+    if config.kind == "unigram":
+        raise ConfigError("tokenizer.kind is 'unigram', and running text is cut into 'bpe' or 'characters'.")
+    n_characters = sum(map(len, texts))
+    kind: RunningKind = config.kind or ("characters" if n_characters < _FEW_CHARACTERS else "bpe")
+    usual = _MOST_CHARACTERS if kind == "characters" else choose_running_vocabulary(n_characters)
+    size = config.vocabulary or usual
+    if size < _LEAST[kind]:
+        raise ConfigError(
+            f"tokenizer.vocabulary is {size}; for running text, {kind!r} needs {_LEAST[kind]} at least, 256 for bytes."
+        )
+    every = -(-n_characters // LEARNT_FROM_CHARACTERS)  # of so many passages one
+    tokenizer = Tokenizer.train_running((texts[i] for i in range(0, len(texts), max(every, 1))), kind, size)
+    learnt = f", learnt from one passage in {every}" if every > 1 else ""
+    if kind == "characters":
+        n_pieces = tokenizer.vocabulary - len(SPECIALS) - len(ALL_BYTES)
+        small = f"{n_characters:,} characters are fewer than {_FEW_CHARACTERS:,}"
+        why = "as set" if config.kind else f"chosen because {small}: longer pieces would be seen too seldom"
+        return tokenizer, f"{n_pieces:,} characters, and bytes for all others ({why}){learnt}."
+    why = "as set" if config.vocabulary else f"chosen for {n_characters:,} characters"
+    if tokenizer.vocabulary < size:
+        why = f"all that the text yields; up to {size:,} were allowed"
+    return tokenizer, f"{tokenizer.vocabulary:,} pieces of byte-level BPE ({why}){learnt}."

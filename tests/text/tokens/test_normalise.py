@@ -1,0 +1,51 @@
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from regard.text.tokens.normalise import normalise
+
+ANY_TEXT = st.text(st.characters())  # lone surrogates included
+
+
+@given(ANY_TEXT)
+def test_normalising_twice_changes_nothing_more(text):
+    assert normalise(normalise(text)) == normalise(text)
+
+
+@given(ANY_TEXT)
+def test_nothing_is_left_that_is_no_character(text):
+    normalised = normalise(text)
+    assert not {"Cc", "Cs"} & {unicodedata.category(character) for character in normalised}
+    assert not any(ord(character) & 0xFFFE == 0xFFFE or 0xFDD0 <= ord(character) <= 0xFDEF for character in normalised)
+
+
+@given(ANY_TEXT)
+def test_the_only_white_space_is_single_spaces_between_words(text):
+    normalised = normalise(text)
+    assert normalised == " ".join(normalised.split())
+
+
+@given(st.text(st.characters(codec="ascii", exclude_categories=["Cc"])))
+def test_printable_ascii_keeps_all_but_its_spaces(text):
+    assert normalise(text).replace(" ", "") == text.replace(" ", "")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("e\u0301", "é"),
+        ("\u212b", "Å"),
+        ("  a \t b\r\n", "a b"),
+        ("a\u00a0\u2009b\u2028c\u0085d\x1ee", "a b c d e"),
+        ("a\x00b\x07\x7f\x9fc", "abc"),
+        ("\ufeffa\ufffe\U0010ffff\ufdd0b", "ab"),
+        ("e\x00\u0301", "é"),
+        ("a\ud800b", "ab"),
+        ("می\u200cخواهم", "می\u200cخواهم"),
+        ("ﬁ ²", "ﬁ ²"),
+    ],
+)
+def test_values_worked_by_hand(text, expected):
+    assert normalise(text) == expected

@@ -1,0 +1,188 @@
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from regard.batch import BOS, EOS, PAD
+from regard.errors import BundleError
+from regard.text.tokens.normalise import normalise
+from regard.text.tokens.tokenizer import Tokenizer, TokenizerConfig
+
+GERMAN = ["Zwei Männer stehen am Herd.", "Eine Frau läuft über die Straße.", "Männer über Männer: 3,50 €!"] * 4
+ENGLISH = ["Two men stand at the stove.", "A woman walks across the street.", "Men above men: 3.50 €!"] * 4
+PAIRS = list(zip(ENGLISH, GERMAN, strict=True))
+TRAPS = [
+    "<pad>",
+    "<s>",
+    "</s>",
+    "<0x41>",
+    "<0xE2>",
+    "<",
+    "▁",
+    " ",
+    "Ġ",
+    "\u200d",
+    "\u0301",
+    "€",
+    "東京",
+    "👩‍👧",
+    "Männer",
+]
+ANY_TEXT = st.one_of(st.text(st.characters()), st.lists(st.sampled_from(TRAPS)).map("".join))
+
+
+def trained(kind: str) -> Tokenizer:
+    return Tokenizer.train(GERMAN + ENGLISH, TokenizerConfig(kind=kind), 320)
+
+
+TRAINED = {kind: trained(kind) for kind in ("bpe", "unigram", "characters")}
+each_kind = pytest.mark.parametrize("tokenizer", TRAINED.values(), ids=TRAINED.keys())
+
+
+@each_kind
+@given(text=ANY_TEXT)
+@settings(deadline=None)
+def test_any_text_comes_back_exactly_as_normalised(tokenizer, text):
+    assert tokenizer.decode(tokenizer.encode(text)) == normalise(text)
+
+
+@each_kind
+@given(text=ANY_TEXT)
+@settings(deadline=None)
+def test_no_text_is_encoded_to_special_ids(tokenizer, text):
+    assert not {PAD, BOS, EOS} & set(tokenizer.encode(text))
+
+
+@each_kind
+@given(text=ANY_TEXT)
+@settings(deadline=None)
+def test_offsets_point_at_what_each_piece_stands_for(tokenizer, text):
+    ids, offsets = tokenizer.encode_with_offsets(text)
+    assert ids == tokenizer.encode(text)
+    normalised = normalise(text)
+    for piece, (start, end) in zip(tokenizer.pieces(ids), offsets, strict=True):
+        covered = normalised[start:end]
+        if piece.startswith("<0x"):
+            assert int(piece[3:5], 16) in covered.encode() and len(covered) == 1
+        else:
+            assert covered == piece or (start == 0 and f" {covered}" == piece)
+
+
+@each_kind
+@given(text=ANY_TEXT)
+@settings(deadline=None)
+def test_offsets_leave_no_character_out(tokenizer, text):
+    _, offsets = tokenizer.encode_with_offsets(text)
+    assert {i for start, end in offsets for i in range(start, end)} == set(range(len(normalise(text))))
+
+
+@each_kind
+@given(text=ANY_TEXT)
+@settings(deadline=None)
+def test_ids_stand_for_bytes_that_join_to_the_text_behind_one_space(tokenizer, text):
+    joined = b"".join(tokenizer.token_bytes(i) for i in tokenizer.encode(text)).decode()
+    assert joined.removeprefix(" ") == normalise(text)
+    assert tokenizer.token_bytes(EOS) == b""
+
+
+def test_a_kind_that_is_not_given_is_bpe():
+    given_kind = Tokenizer.train(ENGLISH, TokenizerConfig(kind="bpe"), 300)
+    assert Tokenizer.train(ENGLISH, TokenizerConfig(), 300).encode_many(GERMAN) == given_kind.encode_many(GERMAN)
+
+
+@each_kind
+def test_encoding_many_equals_encoding_one_by_one(tokenizer):
+    texts = ["", *TRAPS, *GERMAN]
+    assert tokenizer.encode_many(texts) == [tokenizer.encode(text) for text in texts]
+
+
+@each_kind
+def test_decoding_leaves_special_ids_out(tokenizer):
+    ids = tokenizer.encode("Männer")
+    assert tokenizer.decode([BOS, *ids, EOS, PAD, PAD]) == "Männer"
+    assert tokenizer.decode([BOS, EOS]) == tokenizer.decode([]) == ""
+
+
+@each_kind
+@given(data=st.data())
+@settings(deadline=None)
+def test_whatever_ids_a_model_writes_are_one_line(tokenizer, data):
+    ids = data.draw(st.lists(st.integers(0, tokenizer.vocabulary - 1)))
+    assert "\n" not in tokenizer.decode(ids)
+
+
+def test_bytes_that_are_no_character_become_the_replacement_character():
+    tokenizer = TRAINED["bpe"]
+    first, *_ = tokenizer.encode("東")[1:]
+    assert tokenizer.decode([first]) == "\ufffd"
+
+
+def test_a_known_word_is_one_piece_also_at_the_start():
+    tokenizer = TRAINED["bpe"]
+    assert tokenizer.pieces(tokenizer.encode("Männer Männer")) == [" Männer", " Männer"]
+
+
+def test_digits_and_marks_are_pieces_of_their_own():
+    tokenizer = TRAINED["bpe"]
+    assert tokenizer.pieces(tokenizer.encode("3,50")) == [" 3", ",", "5", "0"]
+
+
+def test_a_text_of_100_000_letters_without_a_space_comes_back():
+    text = "Männer" * 20_000
+    assert all(tokenizer.decode(tokenizer.encode(text)) == text for tokenizer in TRAINED.values())
+
+
+def test_an_id_outside_the_vocabulary_is_our_own_mistake():
+    with pytest.raises(AssertionError, match="outside the vocabulary"):
+        TRAINED["bpe"].pieces([10_000])
+
+
+@each_kind
+def test_a_saved_tokenizer_loads_as_the_same(tokenizer, tmp_path):
+    tokenizer.save(tmp_path / "tokenizer.json")
+    loaded = Tokenizer.load(tmp_path / "tokenizer.json")
+    assert loaded.vocabulary == tokenizer.vocabulary
+    assert loaded.encode_many(TRAPS + GERMAN) == tokenizer.encode_many(TRAPS + GERMAN)
+    assert [loaded.decode(tokenizer.encode(text)) for text in TRAPS] == [normalise(text) for text in TRAPS]
+    loaded.save(tmp_path / "again.json")
+    assert (tmp_path / "again.json").read_bytes() == (tmp_path / "tokenizer.json").read_bytes()
+
+
+def test_a_missing_file_is_refused(tmp_path):
+    with pytest.raises(BundleError, match=r"none\.json cannot be read \(No such file or directory\)"):
+        Tokenizer.load(tmp_path / "none.json")
+
+
+@pytest.mark.parametrize("damage", [b"", b"{", b"{}", b"\xff", b"[1, 2]"])
+def test_a_damaged_file_is_refused(damage, tmp_path):
+    (tmp_path / "tokenizer.json").write_bytes(damage)
+    with pytest.raises(BundleError, match="is not a tokenizer, or is damaged"):
+        Tokenizer.load(tmp_path / "tokenizer.json")
+
+
+def saved_without(piece: str, path) -> None:
+    TRAINED["characters"].save(path)
+    content = json.loads(path.read_text("utf-8"))
+    ids = content["model"]["vocab"]
+    ids["instead"] = ids.pop(piece)
+    path.write_text(json.dumps(content), encoding="utf-8")
+
+
+def test_a_tokenizer_with_other_special_pieces_is_refused(tmp_path):
+    saved_without("</s>", tmp_path / "tokenizer.json")
+    with pytest.raises(BundleError, match="must begin with the pieces <pad>, <s>, </s>"):
+        Tokenizer.load(tmp_path / "tokenizer.json")
+
+
+def test_a_tokenizer_that_could_meet_unknown_characters_is_refused(tmp_path):
+    saved_without("<0xC3>", tmp_path / "tokenizer.json")
+    with pytest.raises(BundleError, match="lacks 1 pieces, first '<0xC3>'"):
+        Tokenizer.load(tmp_path / "tokenizer.json")
+
+
+@pytest.mark.parametrize("settings", [{"vocabulary": 100}, {"kind": "sentences"}, {"size": 4000}])
+def test_settings_out_of_range_or_unknown_are_refused(settings):
+    with pytest.raises(ValidationError):
+        TokenizerConfig(**settings)
