@@ -15,7 +15,7 @@ from hypothesis import settings
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 EXACTLY = ("--set", "training.precision=float32")
-"""What two trainings need to be compared to the last digits, on a CPU that is faster in bfloat16 as well."""
+"""What two trainings need to be compared to the last digits, also where "auto" would choose bfloat16."""
 
 settings.register_profile("here", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
@@ -77,6 +77,20 @@ class Running:
         assert self.process.exitcode is not None, "a process that was joined has ended"
         out, err = (stream.read_text(encoding="utf-8") for stream in self.streams[1:])
         return subprocess.CompletedProcess(self.command, self.process.exitcode, out, err)
+
+
+def as_a_shell_sees_it(returncode: int) -> int:
+    """Return the exit code that a shell reports: 130 for a process that SIGINT has ended, 143 for SIGTERM."""
+    return 128 - returncode if returncode < 0 else returncode
+
+
+def assert_refused(done: subprocess.CompletedProcess[str], *parts: str) -> None:
+    """Assert that a command ended as a user's mistake does: exit code 2 and one message, which has the given parts."""
+    assert (done.returncode, done.stdout) == (2, ""), done.stderr
+    assert "Traceback" not in done.stderr
+    assert sum(line.startswith("regard: ") for line in done.stderr.splitlines()) == 1, done.stderr
+    for part in parts:
+        assert part in done.stderr, done.stderr
 
 
 class Regard:

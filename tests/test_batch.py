@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from regard.batch import BOS, EOS, PAD, collate, to_device
+from regard.batch import BOS, EOS, PAD, collate, control_ids, to_device
 
 
 def test_a_batch_worked_by_hand():
@@ -34,3 +34,9 @@ def test_a_batch_is_moved_whole_and_what_it_lacks_stays_lacking():
     moved = to_device(collate([[4]], [[5]]), torch.device("meta"))
     assert {getattr(moved, name).device.type for name in ("source", "source_keep", "target", "gold")} == {"meta"}
     assert to_device(collate([[4]]), torch.device("meta")).target is None
+
+
+@pytest.mark.parametrize("n", [0, 1, 1024])
+def test_control_ids_stand_behind_the_three_that_mean_the_same_everywhere(n):
+    ids = list(range(2000))[control_ids(n)]
+    assert ids == list(range(3, 3 + n)) and not {PAD, BOS, EOS} & set(ids)

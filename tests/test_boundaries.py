@@ -1,6 +1,8 @@
 """The house's one plan: which part may import which. A change of this table is a change of the design: say why."""
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,23 +15,26 @@ NO_FOLDERS = {"utils", "util", "helpers", "helper", "common", "manager", "manage
 TABLE = {
     "errors": "",
     "batch": "errors",
+    "stderr": "",
+    "display": "stderr",
     "runtime": "errors",
     "replacing": "errors",
-    "stderr": "",
     "text": "errors batch replacing",
     "nn": "errors",
     "evaluation": "errors",
     "models": "errors batch nn",
-    "bundle": "errors replacing text nn models",
+    "bundle": "errors batch replacing text nn models",
     "samples": "errors text",
-    "training": "errors batch replacing stderr runtime nn models bundle",
+    "training": "errors batch replacing stderr display runtime nn models bundle",
     "decoding": "errors batch runtime nn models.protocol",
-    "inspection": "errors batch nn models.protocol",
-    "pipeline": "errors batch text bundle decoding inspection",
+    "inspection": "errors batch replacing nn models.protocol",
+    "pipeline": "errors batch runtime text bundle models.protocol decoding inspection",
     "interop": "errors text nn models bundle",
     "proof": "errors batch nn models",
     "presets": "",
-    "recipe": "errors text models training decoding presets",
+    "recipe": "errors text models training presets",
+    "jobs": "errors display runtime replacing text models bundle training decoding evaluation pipeline presets recipe",
+    "face": "errors display runtime text bundle training evaluation pipeline recipe jobs proof",
     "serving": "errors runtime bundle decoding inspection pipeline",
 }
 EVERYTHING = {"cli", "__main__"}
@@ -79,6 +84,18 @@ def test_every_part_of_the_package_stands_in_the_table():
 def test_no_folder_or_module_has_a_name_that_says_nothing():
     places = [path for folder in ("src", "tests", "benchmarks", "examples") for path in (ROOT / folder).rglob("*")]
     assert [path for path in places if path.stem in NO_FOLDERS] == []
+
+
+def test_the_face_imports_nothing_heavy_until_it_is_asked():
+    program = "import sys, regard; print('torch' in sys.modules, 'pydantic' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, encoding="utf-8", check=True)
+    assert done.stdout.split() == ["False", "False"]
+
+
+def test_every_name_of_the_face_is_there():
+    import regard
+
+    assert all(getattr(regard, name) is not None for name in regard.__all__)
 
 
 def test_imports_are_found_wherever_they_stand():

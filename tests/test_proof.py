@@ -4,24 +4,32 @@ import math
 import pytest
 import torch
 
+from regard import proof as module
+from regard.batch import Batch, collate
 from regard.bundle import Bundle, save_bundle
+from regard.bundle.card import Card
 from regard.cli import prove
 from regard.errors import BundleError
 from regard.models import MODELS
 from regard.nn.ladder_proof import comparisons
 from regard.nn.state import State
 from regard.proof import (
+    N_CONTROL,
     TOLERANCE,
     VOCABULARY,
     Error,
     Proof,
     differentiable,
     error,
+    ids,
+    padded,
+    prove_all,
     prove_kernels,
     prove_ladder,
     prove_model,
     signs_for,
     small_model,
+    written,
 )
 from regard.text.tokens.tokenizer import Tokenizer, TokenizerConfig
 
@@ -40,6 +48,54 @@ def test_every_family_holds_in_every_job(family):
     assert len(proofs) == 8 * len(model.jobs)
     assert [p.name for p in proofs if not p.holds] == []
     assert {p.dtype for p in proofs} == {torch.float64, torch.float32}
+
+
+@pytest.mark.parametrize("family", MODELS)
+def test_the_small_model_of_a_family_has_control_ids_and_leaves_the_random_numbers_as_they_were(family):
+    before = torch.get_rng_state()
+    model = small_model(family)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert model.never_written == slice(3, 3 + N_CONTROL)
+    assert model.config == MODELS[family][0].small()
+    assert all(parameter.any() for parameter in model.parameters())
+
+
+@pytest.mark.parametrize("family", MODELS)
+def test_a_step_that_writes_a_control_id_fails(family, monkeypatch):
+    """What is never written is left out of the comparison, but not if only one path leaves it out."""
+    model = small_model(family)
+    whole = type(model).step
+
+    def shifted(self, last, state):
+        logits, after = whole(self, last, state)
+        return logits.roll(1, dims=-1), after
+
+    monkeypatch.setattr(type(model), "step", shifted)
+    assert failing(model) == {"stepped = forward"}
+
+
+def test_what_is_never_written_is_left_out_of_the_logits():
+    model = small_model("gpt")
+    logits = torch.arange(10.0).expand(2, 10)
+    assert written(model, logits).tolist() == [[0.0, 1.0, 2.0, 7.0, 8.0, 9.0]] * 2
+
+
+@pytest.mark.parametrize("vocabulary", [3 + N_CONTROL, 9, 50])
+def test_random_ids_are_of_the_vocabulary_and_no_special_ones_where_it_has_others(vocabulary):
+    drawn = ids(vocabulary, 1000, torch.Generator().manual_seed(0))
+    assert max(drawn) < vocabulary and min(drawn) >= min(3 + N_CONTROL, vocabulary - 1)
+    assert len(set(drawn)) == max(1, vocabulary - 3 - N_CONTROL)
+
+
+def test_more_padding_is_of_an_id_that_would_matter():
+    batch = collate([[5], [6, 7]], [[8, 9], []])
+    longer = padded(batch)
+    for name in ("source", "target", "gold"):
+        before, after = getattr(batch, name), getattr(longer, name)
+        assert torch.equal(after[:, :-1], before) and after[:, -1].tolist() == [2, 2]
+    assert not longer.source_keep[:, -1].any() and not longer.target_keep[:, -1].any()
+    text = Batch(torch.zeros(2, 0), torch.zeros(2, 0), batch.target, batch.target_keep, batch.gold)
+    assert padded(text).source.shape == (2, 0)
 
 
 def test_the_ladder_holds():
@@ -169,17 +225,69 @@ def test_a_proof_fails_by_its_outputs_or_by_its_gradients():
     assert not Proof("x", torch.float64, good, good).holds
 
 
+GOOD = Proof("even", torch.float32, Error(0.0, 0.0), Error(1e-9, 1e-9))
+BAD = Proof("odd", torch.float64, Error(0.0, 0.0), Error(math.inf, math.inf))
+
+
+def test_a_proof_is_json_and_an_error_that_is_no_number_is_none():
+    found = [proof.as_dict() for proof in (GOOD, BAD)]
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+    assert found[0] == {
+        "name": "even",
+        "dtype": "float32",
+        "outputs": {"absolute": 0.0, "relative": 0.0},
+        "gradients": {"absolute": 1e-9, "relative": 1e-9},
+        "tolerance": 1e-5,
+        "holds": True,
+    }
+    assert found[1]["gradients"] == {"absolute": None, "relative": None} and found[1]["holds"] is False
+
+
+def test_all_proofs_are_of_the_ladder_the_kernels_and_a_small_model_of_each_family():
+    said: list[str] = []
+    names = [proof.name for proof in prove_all(None, CPU, said.append)]
+    assert said[:2] == ["The ladder ...", "The kernels ..."]
+    assert [line.removesuffix(" ...") for line in said if line.removesuffix(" ...") in MODELS] == list(MODELS)
+    assert {line for line in said if line.endswith("not available here")} >= {
+        "attention kernel cudnn_attention, float32: not available here"
+    }
+    assert {name.partition(",")[0] for name in names if name.endswith("stepped = forward")} == set(MODELS)
+    assert any(name.startswith("rung ") for name in names)
+
+
+def test_all_proofs_of_a_model_are_of_no_other(monkeypatch):
+    for name in ("prove_ladder", "prove_kernels"):
+        monkeypatch.setattr(module, name, lambda device: iter(()))
+    said: list[str] = []
+    proofs = list(prove_all(("mine", small_model("rnn"), SIZES), CPU, said.append))
+    assert len(proofs) == 8 and {proof.name.partition(",")[0] for proof in proofs} == {"mine"}
+    assert said[-1] == "mine ..."
+
+
+def test_nothing_is_proven_before_it_is_asked_for(monkeypatch):
+    monkeypatch.setattr(module, "prove_kernels", lambda device: pytest.fail("it was not asked for yet"))
+    said: list[str] = []
+    proofs = prove_all(None, CPU, said.append)
+    assert said == []
+    assert next(proofs).name.startswith("rung ") and said == ["The ladder ..."]
+
+
 def test_the_command_prints_a_table_and_ends_with_1_if_anything_is_red(monkeypatch, capsys):
-    good = Proof("even", torch.float32, Error(0.0, 0.0), Error(1e-9, 1e-9))
-    bad = Proof("odd", torch.float64, Error(0.0, 0.0), Error(math.inf, math.inf))
-    monkeypatch.setattr(prove, "prove_all", lambda run, device: iter([good, "flash: not available here"]))
+    def proving(*proofs: Proof):
+        def prove(run, *, device, display):
+            display.say("flash: not available here")
+            return list(proofs)
+
+        return prove
+
+    monkeypatch.setattr(prove, "prove", proving(GOOD))
     prove.run_prove(None, "cpu", json=False)
     shown = capsys.readouterr()
     assert "1e-12" in shown.out
     (row,) = [line.split() for line in shown.out.splitlines() if "holds" in line]
     assert row == ["even", "float32", "0.0e+00", "0.0e+00", "1.0e-09", "1.0e-09", "holds"]
     assert "All 1 hold." in shown.err and "not available" in shown.err
-    monkeypatch.setattr(prove, "prove_all", lambda run, device: iter([good, bad]))
+    monkeypatch.setattr(prove, "prove", proving(GOOD, BAD))
     with pytest.raises(SystemExit) as ended:
         prove.run_prove(None, "cpu", json=False)
     assert ended.value.code == 1
@@ -205,7 +313,7 @@ def test_the_command_proves_the_weights_of_a_run(tmp_path, capsys):
     tokenizer = Tokenizer.train(["ab"], TokenizerConfig(kind="characters"), 300)
     config, cls = MODELS["gpt"]
     model = cls(config(width=8, n_heads=2, n_layers=1), tokenizer.vocabulary, tokenizer.vocabulary)
-    save_bundle(Bundle(model, "gpt", tokenizer, tokenizer, {}), tmp_path / "mine")
+    save_bundle(Bundle(model, "gpt", tokenizer, tokenizer, Card()), tmp_path / "mine")
     prove.run_prove(tmp_path / "mine", "cpu", json=True)
     proofs = json.loads(capsys.readouterr().out)["proofs"]
     assert sum(proof["name"].startswith("mine (gpt), pairs: ") for proof in proofs) == 8

@@ -12,6 +12,11 @@ PAD, BOS, EOS = 0, 1, 2
 """Ids that mean the same in every vocabulary: padding, beginning of sequence, end of sequence."""
 
 
+def control_ids(n: int) -> slice:
+    """Return the control ids of a vocabulary that has n of them: behind EOS. No text has them, no model writes them."""
+    return slice(EOS + 1, EOS + 1 + n)
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Sentences side by side. B sentences, S source positions, T target positions; padding is at the end.
@@ -73,6 +78,12 @@ def _padded(rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
 def take_rows(batch: Batch, rows: Tensor) -> Batch:
     """Return the sentences at the given rows as a batch."""
     return _each(batch, lambda x: x[rows])
+
+
+def take_columns(batch: Batch, n_source: int, n_target: int) -> Batch:
+    """Return the beginnings of the sentences, of so many positions on each side."""
+    target = (None if x is None else x[:, :n_target] for x in (batch.target, batch.target_keep, batch.gold))
+    return Batch(batch.source[:, :n_source], batch.source_keep[:, :n_source], *target)
 
 
 def split_rows(batch: Batch, n: int) -> list[Batch]:

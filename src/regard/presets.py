@@ -1,5 +1,6 @@
-"""Which settings suit which job and amount of text. Plain data, and the reason in words."""
+"""Which settings suit which amount of text: preset -> family -> what differs from the defaults. Plain data."""
 
+from collections.abc import Sequence
 from typing import Any
 
 BUDGET_KEYS = frozenset({"steps", "epochs", "minutes"})
@@ -243,22 +244,18 @@ ON_TEXT: dict[str, dict[str, Settings]] = {
     },
 }
 
-PRESETS = {"pairs": ON_PAIRS, "text": ON_TEXT}
-"""Job -> preset -> family -> what differs from the family's and the trainer's defaults.
+PAIRS_LIMITS = (("tiny", 100_000), ("small", 1_000_000))
+TEXT_LIMITS = (("tiny", 5_000_000), ("small", 50_000_000))
+"""The most pairs, or characters, for which a preset is chosen; `base` has no limit.
 
 `tiny`, `small` and `base` are chosen by size and have every family that can do the job; the others are asked for.
 """
 
-LIMITS = {"pairs": (("tiny", 100_000), ("small", 1_000_000)), "text": (("tiny", 5_000_000), ("small", 50_000_000))}
-"""The most pairs or characters for which a preset is chosen; `base` has no limit."""
 
-UNITS = {"pairs": "pairs", "text": "characters"}
-
-
-def choose_preset(job: str, size: int) -> tuple[str, str]:
+def choose_preset(limits: Sequence[tuple[str, int]], size: int, unit: str) -> tuple[str, str]:
     """Return the name of the preset for a corpus of so many pairs or characters, and a sentence with the reason."""
-    found = f"{size:,} {UNITS[job]}"
-    for name, limit in LIMITS[job]:
+    found = f"{size:,} {unit}"
+    for name, limit in limits:
         if size <= limit:
             return name, f"preset {name}: {found} are at most {limit:,}, where bigger models learn less well"
     return "base", f"preset base: {found} are enough for the sizes of the papers"

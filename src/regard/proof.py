@@ -29,15 +29,7 @@ from regard.nn.trace import Trace
 TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-5, torch.bfloat16: 2e-2, torch.float16: 2e-2}
 """The largest relative error of a path that counts as equal."""
 
-SMALL: dict[str, dict[str, int]] = {
-    "rnn": {"width": 32, "embedding_width": 32},
-    "bahdanau": {"width": 32, "embedding_width": 32, "attention_width": 32},
-    "transformer": {"width": 32, "n_encoder_layers": 2, "n_decoder_layers": 2, "feed_forward": 64},
-    "gpt": {"width": 32, "n_layers": 2, "n_kv_heads": 2},
-}
-"""Settings of the models that are proven when nobody brings one."""
-
-VOCABULARY = 50
+VOCABULARY, N_CONTROL = 50, 4
 LENGTHS = (7, 2, 12, 5)
 
 Result = tuple[list[Tensor], list[Tensor]]
@@ -71,6 +63,48 @@ class Proof:
     @property
     def holds(self) -> bool:
         return self.outputs.relative <= self.tolerance and self.gradients.relative <= self.tolerance
+
+    @property
+    def precision(self) -> str:
+        """The name of the type of numbers, such as "float32"."""
+        return str(self.dtype).removeprefix("torch.")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the proof as JSON has it; None is an error that is no number."""
+
+        def figures(error: Error) -> dict[str, float | None]:
+            found = {"absolute": error.absolute, "relative": error.relative}
+            return {name: figure if math.isfinite(figure) else None for name, figure in found.items()}
+
+        return {
+            "name": self.name,
+            "dtype": self.precision,
+            "outputs": figures(self.outputs),
+            "gradients": figures(self.gradients),
+            "tolerance": self.tolerance,
+            "holds": self.holds,
+        }
+
+
+def prove_all(
+    named: tuple[str, nn.Module, tuple[int, int]] | None, device: torch.device, say: Callable[[str], None]
+) -> Iterator[Proof]:
+    """Yield all proofs: of the ladder, of the kernels, and of a model or a small one of each family.
+
+    named: a model's name, itself, and its vocabularies. say: is told what comes next, and what is not to be had here.
+    """
+    say("The ladder ...")
+    yield from prove_ladder(device)
+    say("The kernels ...")
+    for result in prove_kernels(device):
+        if isinstance(result, str):
+            say(result)
+        else:
+            yield result
+    models = [named] if named else [(name, small_model(name), (VOCABULARY, VOCABULARY)) for name in MODELS]
+    for name, model, vocabularies in models:
+        say(f"{name} ...")
+        yield from prove_model(name, model, vocabularies, device)
 
 
 def error(found: Sequence[Tensor], expected: Sequence[Tensor]) -> Error:
@@ -142,7 +176,7 @@ def small_model(family: str) -> nn.Module:
     config, model = MODELS[family]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(3)
-        built: nn.Module = model(config(**SMALL[family]), VOCABULARY, VOCABULARY)
+        built: nn.Module = model(config.small(), VOCABULARY, VOCABULARY, n_control=N_CONTROL)
         with torch.no_grad():
             for parameter in built.parameters():
                 parameter.add_(torch.randn_like(parameter) * 0.1)
@@ -207,8 +241,13 @@ def hidden_of(model: nn.Module, batch: Batch, trace: Trace | None = None) -> lis
 
 def logits_of(model: nn.Module, batch: Batch) -> list[Tensor]:
     """Return the logits (positions, V) of each sentence from the forward pass."""
-    weight: Tensor = model.output_weight  # type: ignore[assignment]
-    return [hidden @ weight.T for hidden in hidden_of(model, batch)]
+    return [written(model, model.logits(hidden)) for hidden in hidden_of(model, batch)]  # type: ignore[operator]
+
+
+def written(model: nn.Module, logits: Tensor) -> Tensor:
+    """Return logits (..., V) without the ids that are never written: an infinite one can be compared with nothing."""
+    never: slice = model.never_written  # type: ignore[assignment]
+    return torch.cat([logits[..., : never.start], logits[..., never.stop :]], dim=-1)
 
 
 def stepped(model: nn.Module, batch: Batch) -> list[Tensor]:
@@ -218,14 +257,13 @@ def stepped(model: nn.Module, batch: Batch) -> list[Tensor]:
     steps = []
     for last in batch.target.unbind(1):
         logits, state = model.step(last, state)  # type: ignore[operator]
-        steps.append(logits)
+        steps.append(written(model, logits))
     return [row[keep] for row, keep in zip(torch.stack(steps, dim=1), batch.target_keep, strict=True)]
 
 
 def longest_for(model: nn.Module) -> int:
     """Return how long random sentences may be, so that a pair and its padding fit into the model's context."""
-    config: Any = model.config
-    context = getattr(config, "context", None)
+    context: int | None = model.context_length  # type: ignore[assignment]
     return max(LENGTHS) if context is None else max(1, min(max(LENGTHS), (context - 4) // 2))
 
 
@@ -239,8 +277,8 @@ def random_ids(job: str, vocabularies: tuple[int, int], longest: int) -> list[tu
 
 
 def ids(vocabulary: int, n: int, random: torch.Generator) -> list[int]:
-    """Return n random ids that are no special ones."""
-    return torch.randint(EOS + 1, vocabulary, (n,), generator=random).tolist()
+    """Return n random ids that are no special ones, nor control ids of a small model."""
+    return torch.randint(min(EOS + 1 + N_CONTROL, vocabulary - 1), vocabulary, (n,), generator=random).tolist()
 
 
 def side_by_side(job: str, sentences: Sequence[tuple[list[int], list[int]]]) -> Batch:

@@ -1,61 +1,70 @@
 """One settings file: the sections of a recipe, where their values come from, and what is wrong with them.
 
-Values are laid over one another: the preset for the corpus, a TOML file, `--set section.key=value`. Knows how a value
-is written; what it means stands beside the module that owns the section.
+Values are laid over one another: a preset, a TOML file, single settings. Knows how a value is written; what it means
+stands beside the module that owns the section. A run keeps its recipe fully resolved, with the version of every rule
+that was applied, so that a later release with other rules still continues it as it was begun.
 """
 
 import difflib
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
-from regard.decoding.sampling import SamplingConfig
-from regard.decoding.search import DecodingConfig
-from regard.errors import ConfigError
+from regard.errors import ConfigError, shown
 from regard.models import MODELS
-from regard.presets import BUDGET_KEYS
+from regard.presets import BUDGET_KEYS, Settings
 from regard.text.tokens.tokenizer import TokenizerConfig
 from regard.training.config import TrainingConfig
 
-Settings = dict[str, dict[str, Any]]
+SECTIONS = ("data", "tokenizer", "model", "training", "decoding")
+NAMES = ("family", "preset")
+
+MOST_BYTES = 2**16
+"""How large a recipe file may be."""
+
+LONGEST_VALUE = 1000
+"""Characters of a value that is given beside a recipe file."""
 
 
-class PairsConfig(BaseModel):
-    """What is done with pairs before they are trained on.
+class Rules(BaseModel):
+    """The version of each rule by which something was chosen or cut that no setting names.
 
-    Languages are codes such as "de"; the target's chooses the tokenisation of the literature's BLEU. Pairs with more
-    than max_tokens tokens on a side are left out. Without validation data, validation_pairs are held out. The ids of a
-    corpus of more than pairs_in_memory are kept in files of the run. bpe_dropout: share of the merges of BPE that are
-    left out at random in training (Provilkov et al. 2020).
+    normalisation: of text before it is cut into pieces. split: which pairs, or which part of a text, are held out.
+    passages: where a long text is cut. precision: the table that chooses it. budget: how warm-up and intervals follow
+    from it. score: which one decides about the best model.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    source_language: str | None = None
-    target_language: str | None = None
-    max_tokens: int = Field(256, ge=1)
-    validation_pairs: int = Field(1000, ge=1)
-    pairs_in_memory: int = Field(2_000_000, ge=0)
-    bpe_dropout: float = Field(0.0, ge=0, lt=1)
+    normalisation: Literal[1] = 1
+    split: Literal[1] = 1
+    passages: Literal[1] = 1
+    precision: Literal[1] = 1
+    budget: Literal[1] = 1
+    score: Literal[1] = 1
 
 
-class TextConfig(BaseModel):
-    """What is done with running text before it is trained on.
+class Origin(BaseModel):
+    """The model that a run was begun from. weights: their sha256."""
 
-    documents: what one is, the whole file (lines of "<|endoftext|>" divide it) or every line. No window of the training
-    crosses the end of one. Without validation data, the last validation_share of the text is held out, or ten million
-    characters if that is less. The ids of a text of more than characters_in_memory are kept in files of the run.
-    """
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    path: str
+    weights: str
 
-    documents: Literal["file", "line"] = "file"
-    validation_share: float = Field(0.1, gt=0, lt=1)
-    characters_in_memory: int = Field(100_000_000, ge=0)
+
+class Sections(Protocol):
+    """The sections of a recipe that belong to a job."""
+
+    @property
+    def data(self) -> type[BaseModel]: ...
+
+    @property
+    def decoding(self) -> type[BaseModel]: ...
 
 
 class Recipe(BaseModel):
@@ -70,40 +79,42 @@ class Recipe(BaseModel):
     model: BaseModel
     training: TrainingConfig
     decoding: BaseModel
+    rules: Rules = Rules()
+    start: Origin | None = None
 
     def to_toml(self) -> str:
         """Return the recipe as a file that gives the same recipe again; keys without a value are left out."""
-        sections = {name: getattr(self, name).model_dump(exclude_none=True) for name in SECTIONS}
-        return tomli_w.dumps({"family": self.family, "preset": self.preset, **sections})
+        sections = {name: getattr(self, name).model_dump(exclude_none=True) for name in (*SECTIONS, "rules")}
+        start = {"start": self.start.model_dump()} if self.start else {}
+        return tomli_w.dumps({"family": self.family, "preset": self.preset, **sections, **start})
+
+    def with_section(self, section: str, **values: Any) -> "Recipe":
+        """Return the recipe with other values in a section."""
+        return self.model_copy(update={section: getattr(self, section).model_copy(update=values)})
 
 
-OF_JOB: dict[str, tuple[type[BaseModel], type[BaseModel]]] = {
-    "pairs": (PairsConfig, DecodingConfig),
-    "text": (TextConfig, SamplingConfig),
-}
-"""Job -> the sections `data` and `decoding`."""
-
-SECTIONS = ("data", "tokenizer", "model", "training", "decoding")
-
-
-def make_recipe(job: str, family: str, preset: str, layers: Sequence[Settings]) -> Recipe:
+def make_recipe(sections: Sections, family: str, preset: str, layers: Sequence[Mapping[str, Any]]) -> Recipe:
     """Return the recipe that the layers give, later ones over earlier ones.
 
     A layer that sets one of training.steps, .epochs and .minutes replaces the budget of the layers below it.
     Raises ConfigError with every unknown key and every value out of range.
     """
-    merged: Settings = {name: {} for name in SECTIONS}
+    merged: dict[str, Any] = {name: {} for name in SECTIONS}
     for layer in layers:
         if BUDGET_KEYS & layer.get("training", {}).keys():
             merged["training"] = {k: v for k, v in merged["training"].items() if k not in BUDGET_KEYS}
         for section, values in layer.items():
             merged.setdefault(section, {}).update(values)
-    data, decoding = OF_JOB[job]
     fitting = create_model(
-        "FittingRecipe", __base__=Recipe, model=(MODELS[family][0], ...), data=(data, ...), decoding=(decoding, ...)
+        "FittingRecipe",
+        __base__=Recipe,
+        model=(MODELS[family][0], ...),
+        data=(sections.data, ...),
+        decoding=(sections.decoding, ...),
     )
     try:
-        return fitting.model_validate({"family": family, "preset": preset, **merged})
+        recipe = fitting.model_validate({"family": family, "preset": preset, **merged})
+        return Recipe(**dict(recipe))  # of a class that other processes know
     except ValidationError as error:
         raise ConfigError(" ".join(_problem(details, fitting) for details in error.errors())) from error
 
@@ -114,60 +125,84 @@ def read_recipe(path: Path) -> dict[str, Any]:
     Raises ConfigError if it cannot be read or is not TOML, or if a key stands outside the sections.
     """
     try:
-        content = tomllib.loads(path.read_bytes().decode("utf-8"))
+        with path.open("rb") as file:
+            raw = file.read(MOST_BYTES + 1)
     except FileNotFoundError:
-        raise ConfigError(f"{path} does not exist; --recipe needs a TOML file.") from None
+        raise ConfigError(f"{path} does not exist; a recipe is a TOML file.") from None
     except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror}. --recipe needs a TOML file.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not a TOML file: {error}.") from error
+        raise ConfigError(f"{path} cannot be read: {error.strerror}. A recipe is a TOML file.") from error
+    if len(raw) > MOST_BYTES:
+        raise ConfigError(f"{path} has more than {MOST_BYTES:,} bytes; a recipe is a TOML file of some settings.")
+    try:
+        content = tomllib.loads(raw.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"{path} is not a TOML file: {shown(error, 200)}.") from error
+    return checked_content(content, str(path))
+
+
+def checked_content(content: dict[str, Any], name: str) -> dict[str, Any]:
+    """Return what a recipe file holds. Raises ConfigError if a key stands outside the sections."""
+    known = [*SECTIONS, *NAMES, "rules", "start"]
     for key, value in content.items():
-        if key not in SECTIONS and key not in ("family", "preset"):
-            raise ConfigError(f"{path}: {unknown(key, [*SECTIONS, 'family', 'preset'])}")
-        if key in SECTIONS and not isinstance(value, dict):
-            raise ConfigError(f"{path}: {key} is {value!r}; it must be a section, [{key}], with keys below it.")
-        if key not in SECTIONS and not isinstance(value, str):
-            raise ConfigError(f"{path}: {key} is {value!r}; it must be a name in quotes.")
+        if key not in known:
+            raise ConfigError(f"{name}: {unknown(key, known)}")
+        if key not in NAMES and not isinstance(value, dict):
+            raise ConfigError(f"{name}: {key} is {shown(repr(value))}; it must be a section, [{key}], with keys below.")
+        if key in NAMES and not isinstance(value, str):
+            raise ConfigError(f"{name}: {key} is {shown(repr(value))}; it must be a name in quotes.")
     return content
 
 
-def read_overrides(assignments: Sequence[str]) -> Settings:
-    """Return what `--set section.key=value` says; a value is read as TOML, or else as plain text."""
-    settings: Settings = {}
-    for assignment in assignments:
-        path, equals, text = assignment.partition("=")
-        section, dot, key = path.strip().partition(".")
-        if not (equals and dot and key):
-            raise ConfigError(f"--set {assignment}: expected section.key=value, for example training.minutes=15.")
+def nested(settings: Mapping[str, Any]) -> Settings:
+    """Return settings named "section.key" by section. Raises ConfigError for a name that has no section."""
+    found: Settings = {}
+    for name, value in settings.items():
+        section, dot, key = name.strip().partition(".")
+        if not (dot and key):
+            raise ConfigError(f"{shown(name)!r} is no setting; expected section.key, for example training.minutes.")
         if section not in SECTIONS:
-            raise ConfigError(f"--set {assignment}: {unknown(section, SECTIONS)}")
-        try:
-            value = tomllib.loads(f"value = {text}")["value"]
-        except tomllib.TOMLDecodeError:
-            value = text.strip()
-        settings.setdefault(section, {})[key] = value
-    return settings
+            raise ConfigError(f"{shown(name)}: {unknown(section, SECTIONS)}")
+        found.setdefault(section, {})[key] = value
+    return found
 
 
-def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    """Return what changed between two recipes as read from TOML, one `section.key: before -> after` each."""
-    changed = []
-    for section in ("family", *SECTIONS):
-        old, new = before.get(section, {}), after.get(section, {})
-        if not isinstance(old, dict) or not isinstance(new, dict):
-            old, new = {"": old}, {"": new}
+def read_value(text: str) -> Any:
+    """Return a value that was written as TOML, or else as plain text. Raises ConfigError if it is too long."""
+    if len(text) > LONGEST_VALUE:
+        raise ConfigError(f"{shown(text)} has {len(text):,} characters; a setting may have {LONGEST_VALUE:,}.")
+    try:
+        content = tomllib.loads(f"value = {text}")
+    except (ValueError, RecursionError):
+        return text.strip()
+    return content["value"] if len(content) == 1 else text.strip()
+
+
+def differences(before: Recipe, after: Recipe) -> dict[str, str]:
+    """Return what changed between two recipes of a job, by name: "before -> after"."""
+    changed = {}
+    for name in (*NAMES, "start"):
+        old, new = getattr(before, name), getattr(after, name)
+        if old != new:
+            changed[name] = f"{_said(old)} -> {_said(new)}"
+    for section in (*SECTIONS, "rules"):
+        old, new = getattr(before, section).model_dump(), getattr(after, section).model_dump()
         for key in sorted(old.keys() | new.keys()):
             if old.get(key) != new.get(key):
-                name = f"{section}.{key}".rstrip(".")
-                changed.append(f"{name}: {old.get(key, 'not set')} -> {new.get(key, 'not set')}")
+                changed[f"{section}.{key}"] = f"{_said(old.get(key))} -> {_said(new.get(key))}"
     return changed
+
+
+def _said(value: Any) -> str:
+    if isinstance(value, Origin):
+        return value.path
+    return "not set" if value is None else str(value)
 
 
 def unknown(key: str, known: Sequence[str]) -> str:
     """Return a sentence about an unknown key, with the nearest known one."""
-    nearest = difflib.get_close_matches(key.rpartition(".")[2], known, n=1, cutoff=0.5)
+    nearest = difflib.get_close_matches(key.rpartition(".")[2][:100], known, n=1, cutoff=0.5)
     hint = f"Did you mean {nearest[0]}?" if nearest else f"Known are {', '.join(known)}."
-    return f"{key} is not a setting. {hint}"
+    return f"{shown(key)} is not a setting. {hint}"
 
 
 def _problem(details: Any, recipe: type[Recipe]) -> str:
@@ -180,4 +215,4 @@ def _problem(details: Any, recipe: type[Recipe]) -> str:
         return unknown(name, list(section.model_fields))
     if details["type"] == "value_error":
         return f"{name}.{details['ctx']['error']}" if path else str(details["ctx"]["error"])
-    return f"{name} is {details['input']!r}: {details['msg'][0].lower()}{details['msg'][1:]}."
+    return f"{name} is {shown(repr(details['input']))}: {details['msg'][0].lower()}{details['msg'][1:]}."

@@ -1,4 +1,4 @@
-"""A directory that is replaced in one step: a kill at any moment leaves the old content or the new, each of it whole.
+"""A directory or a file that is replaced in one step: a kill at any moment leaves the old content or the new, whole.
 
 Replacing NAME fills `.NAME.tmp-PID`, renames NAME to `.NAME.old`, then the new one to NAME, then deletes the old one. A
 kill leaves at most these two beside it: readers fall back to `.NAME.old` while NAME is missing, and the next replacing
@@ -7,11 +7,12 @@ puts it back or clears it away. A directory counts as whole if it holds its mark
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
-from regard.errors import RunError
+from regard.errors import RunError, shown
 
 
 def standing(directory: Path, marker: str) -> Path:
@@ -27,7 +28,7 @@ def replacing(directory: Path, marker: str) -> Iterator[Path]:
     One process at a time may replace a directory. Raises RunError if it exists and is something else (it is not empty
     and has no marker), or if it cannot be written; then what was there before is there still.
     """
-    directory = directory.resolve()
+    directory = real(directory)
     temporary = directory.with_name(f".{directory.name}.tmp-{os.getpid()}")
     try:
         directory.parent.mkdir(parents=True, exist_ok=True)
@@ -47,6 +48,51 @@ def replacing(directory: Path, marker: str) -> Iterator[Path]:
             _tidy(directory, marker)
     except OSError as error:
         raise RunError(f"{directory} cannot be written: {error.strerror}. Free the way, or choose another.") from error
+
+
+HEAD = 8192
+"""Bytes at the beginning of a file by which it is known."""
+
+LONGEST_KEPT = 40
+"""Characters of a name that stay in the name of its temporary file, which would else be too long for the disk."""
+
+
+@contextmanager
+def replacing_file(path: Path, is_ours: Callable[[bytes], bool] | None) -> Iterator[IO[bytes]]:
+    """Give an empty temporary file to write; it takes the place of `path` when the block ends well.
+
+    is_ours: tells from the beginning of a file that stands there whether it may be replaced; None is any. Raises
+    RunError if it may not, or if the file cannot be written; then what was there before is there still.
+    """
+    try:
+        path = real(path)  # of a link, what it points to is replaced, and not the link
+        if path.is_symlink():
+            raise RunError(f"{path} cannot be written: it is a symbolic link to itself. Choose another name.")
+        if not path.parent.is_dir():
+            raise RunError(f"{path} cannot be written: there is no directory {path.parent}. Make it first.")
+        if path.exists():
+            _refuse_other(path, is_ours)
+        temporary = path.with_name(f".{path.name[:LONGEST_KEPT]}.tmp-{os.getpid()}")
+        try:
+            with temporary.open("xb") as file:
+                yield file
+            sync(temporary)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise RunError(f"{path} cannot be written: {error.strerror}. Choose another name, or free space.") from error
+
+
+def _refuse_other(path: Path, is_ours: Callable[[bytes], bool] | None) -> None:
+    """Raise RunError if something stands there that may not be replaced."""
+    if not path.is_file():
+        raise RunError(f"{path} cannot be written: it is no regular file. Choose another name.")
+    if is_ours is not None:
+        with path.open("rb") as file:
+            head = file.read(HEAD)
+        if head and not is_ours(head):
+            raise RunError(f"{path} exists and is not one of our files, so it is left alone.", ways=["force"])
 
 
 def _swap(temporary: Path, directory: Path) -> None:
@@ -71,8 +117,18 @@ def _tidy(directory: Path, marker: str) -> None:
             shutil.rmtree(path, ignore_errors=True)
 
 
+def real(path: Path) -> Path:
+    """Return where a path leads, links followed; of links that lead in a circle, the path as it is.
+
+    Raises RunError for a name that no file can have.
+    """
+    if "\0" in str(path):
+        raise RunError(f"{shown(path)} cannot be the name of a file: it holds a NUL. Choose another name.")
+    return Path(os.path.realpath(path))
+
+
 def _aside(directory: Path) -> Path:
-    directory = directory.resolve()
+    directory = real(directory)
     return directory.with_name(f".{directory.name}.old")
 
 

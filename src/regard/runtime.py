@@ -1,10 +1,12 @@
-"""Device, threads and allocator: decided once, at the start of a command, and said in one line."""
+"""Where a model computes, and what is fast there. Nothing here is decided by a clock.
+
+`choose_device` and `choose_precision` look only. `prepare_process` changes the whole process, so the command line calls
+it and the library never does; a Python program that trains may call it once at its start.
+"""
 
 import ctypes
 import os
 import platform
-import time
-from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -22,60 +24,84 @@ costs as much as computing them; those of a batch hardly ever do.
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
 
 
-@dataclass(frozen=True, slots=True)
-class Runtime:
-    """Where the arithmetic happens."""
+def choose_device(device: str = "auto") -> torch.device:
+    """Return the device of that name: "auto", "cpu" or "cuda"; of several GPUs, the one that `torchrun` gave us.
 
-    device: torch.device
-    n_threads: int
-
-    def __str__(self) -> str:
-        return f"cpu, {self.n_threads} threads" if self.device.type == "cpu" else self.device.type
-
-
-def prepare_runtime(device: str = "auto", n_threads: int | None = None) -> Runtime:
-    """Set the allocator and the threads of this process and return what was chosen.
-
-    Raises ConfigError if the device is unknown or absent, or if there are more processes than GPUs.
+    Raises ConfigError if it is unknown or absent, or if there are more processes than GPUs.
     """
     if device not in ("auto", "cpu", "cuda"):
         raise ConfigError(f"device is '{device}'; it must be auto, cpu or cuda.")
     if device == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("device is 'cuda', but PyTorch sees no GPU here. Use --device cpu, or install a CUDA build.")
-    keep_freed_memory()
-    keep_few_shapes()
-    if n_threads is not None:
-        torch.set_num_threads(n_threads)
+        raise ConfigError("device is 'cuda', but PyTorch sees no GPU here.", ways=["device"])
     if device == "cpu" or not torch.cuda.is_available():
-        return Runtime(torch.device("cpu"), torch.get_num_threads())
+        return torch.device("cpu")
     if (n_processes := int(os.environ.get("LOCAL_WORLD_SIZE", "1"))) > (n_devices := torch.cuda.device_count()):
         raise ConfigError(
             f"There are {n_processes} processes on this machine, and PyTorch sees {n_devices} GPU(s); each needs one. "
-            f"Use torchrun --nproc-per-node {n_devices}, or --device cpu."
+            f"Use torchrun --nproc-per-node {n_devices}.",
+            ways=["device"],
         )
-    own = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))  # of several, torchrun says which
-    torch.cuda.set_device(own)
-    torch.set_float32_matmul_precision("high")  # products of float32 take TF32 where the GPU has it
-    return Runtime(own, torch.get_num_threads())
+    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+
+
+def described(device: torch.device) -> str:
+    """Return a device in words."""
+    return f"cpu, {torch.get_num_threads()} threads" if device.type == "cpu" else device.type
+
+
+def prepare_process() -> None:
+    """Set what is fast for training and decoding in this process: allocator, oneDNN's cache, TF32 on a GPU.
+
+    No result changes but for TF32. Without it everything works, and trains up to three times slower on Linux.
+    """
+    keep_freed_memory()
+    keep_few_shapes()
+    if torch.cuda.is_available():
+        torch.set_float32_matmul_precision("high")  # products of float32 take TF32 where the GPU has it
 
 
 Precision = Literal["float32", "bfloat16"]
+Instructions = Literal["amx", "avx512_bf16", "none"]
+
+NARROWEST: dict[Instructions, tuple[int, int] | None] = {"amx": (128, 64), "avx512_bf16": (192, 96), "none": None}
+"""By a processor's instructions, the width from which a training is faster in bfloat16 (benchmarks/precision.py).
+
+First of models with a loop over positions, whose many small products gain less, then of the others.
+"""
 
 
-def choose_precision(device: torch.device, width: int) -> tuple[Precision, str]:
-    """Return the type of numbers in which the products of a training are fastest here, and a sentence with the reason.
+def choose_precision(device: torch.device, width: int, in_one_graph: bool) -> tuple[Precision, str]:
+    """Return the type of numbers in which the products of a training are fastest there, and a sentence with the reason.
 
-    width: of the model's layers. A GPU has bfloat16 or has not; on a CPU it is measured, for 50 ms.
+    width: of the model's layers. in_one_graph: whether it has no loop over positions. A GPU has bfloat16 or has not;
+    for a CPU a table is asked, and never a clock, which a busy machine makes choose by chance.
     """
-    if not has_bfloat16(device):
-        return "float32", f"float32, since this {device.type} has no bfloat16"
     if device.type == "cuda":
-        return "bfloat16", "bfloat16 for products and float32 for sums and weights, since this GPU has both"
-    faster = layers_a_second(width, torch.bfloat16) / layers_a_second(width, torch.float32)
-    measured = f"a layer of this width was measured to be {faster:.2g} times as fast in bfloat16 here"
-    if faster > 1:
-        return "bfloat16", f"bfloat16 for products and float32 for sums and weights: {measured}"
-    return "float32", f"float32: {measured}"
+        if has_bfloat16(device):
+            return "bfloat16", "bfloat16 for products and float32 for sums and weights, since this GPU has both"
+        return "float32", "float32, since this GPU has no bfloat16"
+    instructions = bfloat16_instructions()
+    narrowest = NARROWEST[instructions]
+    if narrowest is None:
+        return "float32", "float32, since this processor has no instructions for bfloat16"
+    if width < narrowest[in_one_graph]:
+        return (
+            "float32",
+            f"float32: with {instructions}, bfloat16 is faster from a width of {narrowest[in_one_graph]} on",
+        )
+    return (
+        "bfloat16",
+        f"bfloat16 for products and float32 for sums and weights: faster with {instructions} at this width",
+    )
+
+
+def bfloat16_instructions() -> Instructions:
+    """Return which instructions for products in bfloat16 PyTorch can use on this processor."""
+    if not torch.backends.mkldnn.is_available():
+        return "none"
+    if torch.cpu._is_amx_tile_supported():
+        return "amx"
+    return "avx512_bf16" if torch.cpu._is_avx512_bf16_supported() else "none"
 
 
 def has_bfloat16(device: torch.device) -> bool:
@@ -85,24 +111,12 @@ def has_bfloat16(device: torch.device) -> bool:
     return not torch.backends.mkldnn.is_available() or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
-def layers_a_second(width: int, dtype: torch.dtype, seconds: float = 0.025) -> float:
-    """Return how many linear layers of a width a CPU trains in a second, on 1,024 positions, with products in `dtype`.
-
-    Autocast turns numbers into bfloat16 and back again, which costs narrow layers more than their products gain.
-    """
-    layer, positions = torch.nn.Linear(width, width), torch.ones(1024, width)
-
-    def train() -> None:
-        with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
-            outputs = layer(positions)
-        outputs.sum().backward()
-
-    train()  # the first one of a type prepares the library
-    n_layers, began = 0, time.perf_counter()
-    while (passed := time.perf_counter() - began) < seconds:
-        train()
-        n_layers += 1
-    return n_layers / passed
+def memory_bytes() -> int | None:
+    """Return how much memory this machine has, or None where the system does not say."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return None
 
 
 def keep_freed_memory() -> None:

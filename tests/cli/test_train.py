@@ -1,47 +1,40 @@
-from pathlib import Path
-
 import pytest
-import torch
 
-from regard.bundle import Bundle
-from regard.cli import train
+from regard.cli.train import read_overrides
 from regard.errors import ConfigError
-from regard.models.transformer import Transformer, TransformerConfig
-from regard.presets import PRESETS
-from regard.recipe import make_recipe
-from regard.runtime import Runtime
-from regard.text.tokens.tokenizer import Tokenizer, TokenizerConfig
-
-CPU = Runtime(torch.device("cpu"), 1)
-SMALL = TransformerConfig(width=8, n_heads=2, n_encoder_layers=1, n_decoder_layers=1, feed_forward=8)
+from regard.recipe import nested
 
 
-def recipe(precision: str):
-    preset = PRESETS["pairs"]["tiny"]["transformer"]
-    return make_recipe("pairs", "transformer", "tiny", [preset, {"training": {"precision": precision}}])
+def test_overrides_are_read_as_toml_or_as_text():
+    settings = read_overrides(
+        ["training.minutes=1.5", " model.norm = post", "tokenizer.joint=false", 'model.tied="none"', "data.name=a=b"]
+    )
+    assert settings == {
+        "training.minutes": 1.5,
+        "model.norm": "post",
+        "tokenizer.joint": False,
+        "model.tied": "none",
+        "data.name": "a=b",
+    }
 
 
-def begun(precision: str) -> tuple[Path, Bundle]:
-    """A checkpoint of a run that computed in a precision."""
-    tokenizer = Tokenizer.train(["ab"], TokenizerConfig(kind="characters"), 300)
-    model = Transformer(SMALL, tokenizer.vocabulary, tokenizer.vocabulary)
-    return Path("step-9"), Bundle(model, "transformer", tokenizer, tokenizer, {"arithmetic": {"precision": precision}})
+def test_the_last_of_two_overrides_wins():
+    assert read_overrides(["training.steps=1", "training.steps=2"]) == {"training.steps": 2}
 
 
-@pytest.mark.parametrize(
-    ("before", "has_it", "taken"),
-    [
-        *[("bfloat16", True, "bfloat16"), ("bfloat16", False, "float32")],
-        *[("float32", True, "float32"), ("float32", False, "float32")],
-    ],
-)
-def test_a_run_goes_on_in_the_precision_it_began_with_where_that_is_to_be_had(monkeypatch, before, has_it, taken):
-    monkeypatch.setattr(train, "has_bfloat16", lambda device: has_it)
-    monkeypatch.setattr(train, "choose_precision", lambda device, width: ("float32", "float32, since it has no other"))
-    assert train.with_precision(recipe("auto"), begun(before), CPU).precision == taken
+def test_an_override_without_a_value_is_refused():
+    message = r"^--set training\.steps: expected section\.key=value, for example training\.minutes=15\.$"
+    with pytest.raises(ConfigError, match=message):
+        read_overrides(["training.minutes=3", "training.steps"])
 
 
-def test_bfloat16_where_there_is_none_is_refused(monkeypatch):
-    monkeypatch.setattr(train, "has_bfloat16", lambda device: False)
-    with pytest.raises(ConfigError, match=r"precision is bfloat16, and this cpu has none\. Use float32"):
-        train.with_precision(recipe("bfloat16"), None, CPU)
+@pytest.mark.parametrize("bad", ["steps=3", "=3", "training.=3"])
+def test_an_override_without_a_section_or_a_key_is_refused(bad):
+    with pytest.raises(ConfigError, match=r"is no setting; expected section\.key"):
+        nested(read_overrides([bad]))
+
+
+def test_what_is_refused_is_shown_in_short():
+    with pytest.raises(ConfigError) as caught:
+        read_overrides(["y" * 100_000])
+    assert len(str(caught.value)) < 200

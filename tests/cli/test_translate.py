@@ -1,24 +1,66 @@
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from regard.cli import translate
+from regard.errors import RunError
+from regard.pipeline import Translation
+
+
+class Upper:
+    """Translates into capitals, and remembers what it was given and what had been written by then."""
+
+    def __init__(self, capsysbinary) -> None:
+        self.capsysbinary, self.seen, self.beams = capsysbinary, [], []
+
+    def n_best(self, lines: list[str], n: int, *, beam: int | None) -> list[list[Translation]]:
+        self.seen.append((len(lines), self.capsysbinary.readouterr().out))
+        self.beams.append(beam)
+        return [
+            [Translation("", [], 0.0, 0.0, "has 9 characters; a sentence may have 8")]
+            if len(line) > 8
+            else [Translation(f"{line.upper()}{i}", [], -9.0, -float(i)) for i in range(1, n + 1)]
+            for line in lines
+        ]
+
+
+@pytest.fixture
+def upper(monkeypatch, capsysbinary) -> Upper:
+    translator = Upper(capsysbinary)
+    monkeypatch.setattr(translate, "Translator", SimpleNamespace(load=lambda run, device: translator))
+    monkeypatch.setattr(translate, "prepare_process", lambda: None)
+    return translator
 
 
 @pytest.mark.parametrize("n_best", [1, 2])
-def test_what_is_translated_is_written_before_more_is(monkeypatch, tmp_path, capsysbinary, n_best):
-    seen = []
-
-    def upper(lines: list[str]) -> list[list[SimpleNamespace]]:
-        seen.append((len(lines), capsysbinary.readouterr().out))
-        return [[SimpleNamespace(text=f"{line.upper()}{i}", log_probability=-i) for i in (1, 2, 3)] for line in lines]
-
-    translator = SimpleNamespace(n_best=upper, decoding=SimpleNamespace(beam=3))
-    monkeypatch.setattr(translate, "load_translator", lambda *_: translator)
+def test_what_is_translated_is_written_before_more_is(monkeypatch, tmp_path, capsysbinary, upper, n_best):
     monkeypatch.setattr(translate, "LINES_AT_ONCE", 2)
     (tmp_path / "lines").write_text("a\nb\nc\n")
-    translate.run_translate(tmp_path, tmp_path / "lines", None, n_best, "cpu")
-    seen.append((0, capsysbinary.readouterr().out))
+    translate.run_translate(tmp_path, tmp_path / "lines", 7, n_best, "cpu")
+    upper.seen.append((0, capsysbinary.readouterr().out))
     both = {1: [b"A1\nB1\n", b"C1\n"], 2: [b"1\t-1.0000\tA1\n1\t-2.0000\tA2\n2\t-1.0000\tB1\n2\t-2.0000\tB2\n"]}
     both[2].append(b"3\t-1.0000\tC1\n3\t-2.0000\tC2\n")
-    assert seen == [(2, b""), (1, both[n_best][0]), (0, both[n_best][1])]
+    assert upper.seen == [(2, b""), (1, both[n_best][0]), (0, both[n_best][1])]
+    assert upper.beams == [7, 7]
+
+
+def test_a_line_that_cannot_be_translated_is_empty_and_said_and_the_others_are_written(tmp_path, capsysbinary, upper):
+    (tmp_path / "lines").write_text("a\n" + "b" * 9 + "\nc\n")
+    with pytest.raises(SystemExit) as ended:
+        translate.run_translate(tmp_path, tmp_path / "lines", None, 1, "cpu")
+    shown = capsysbinary.readouterr()
+    assert ended.value.code == 2 and shown.out == b"A1\n\nC1\n"
+    assert shown.err.decode().splitlines() == [
+        "warning: line 2 has 9 characters; a sentence may have 8. Its translation is empty.",
+        "regard: 1 of 3 lines could not be translated; each is an empty line.",
+    ]
+
+
+def test_standard_input_is_read_for_nothing_and_for_a_dash(monkeypatch):
+    for file in (None, Path("-")):
+        monkeypatch.setattr(translate.sys, "stdin", SimpleNamespace(buffer=SimpleNamespace(read=lambda: b"a\nb\n")))
+        assert translate.read_input(file) == ["a", "b"]
+        monkeypatch.setattr(translate.sys, "stdin", None)
+        with pytest.raises(RunError, match=r"Standard input is closed, so there is nothing to read\. Name a file\."):
+            translate.read_input(file)

@@ -1,14 +1,18 @@
 """What every family must obey, in every job it can be trained for. A new family adds one line to SMALL."""
 
 import copy
+import dataclasses
 
 import pytest
 import torch
 
 from regard.batch import BOS, EOS, Batch, collate, collate_prompts, collate_text
 from regard.bundle import Bundle, load_bundle, save_bundle
+from regard.bundle.card import Card
+from regard.decoding.sampling import SamplingConfig, generate
 from regard.decoding.search import DecodingConfig, search
 from regard.models import MODELS
+from regard.models.protocol import Model
 from regard.nn.state import repeat_rows, select_rows, select_sentences
 from regard.nn.trace import Trace
 from regard.runtime import has_bfloat16
@@ -62,9 +66,11 @@ SMALL = {
 }
 """Name -> family and settings. The first of a family is its default shape, the others its variants."""
 
-VOCABULARY = 17
-SOURCES = [[5, 6, 7, 8, 9], [10, 11], [12, 13, 14], [3, 4, 5, 16, 7, 8, 9]]
-TARGETS = [[4, 5, 6], [7, 8, 9, 10, 11], [12], [13, 14, 15, 16]]
+VOCABULARY, N_CONTROL = 20, 3
+CONTROL = range(3, 6)
+"""The control ids, which no model writes."""
+SOURCES = [[8, 9, 10, 11, 12], [13, 14], [15, 16, 17], [6, 7, 8, 19, 10, 11, 12]]
+TARGETS = [[7, 8, 9], [10, 11, 12, 13, 14], [15], [16, 17, 18, 19]]
 ALONE = {
     "pairs": [collate([source], [target]) for source, target in zip(SOURCES, TARGETS, strict=True)],
     "text": [collate_text([[BOS, *source, EOS]]) for source in SOURCES],
@@ -95,12 +101,12 @@ def translator(request):
     return build(request.param).double().eval()
 
 
-def build(name: str, seed: int = 1, **settings):
+def build(name: str, seed: int = 1, n_control: int = N_CONTROL, **settings):
     """Return a model all of whose weights matter, also those that start at zero."""
     family, small = SMALL[name]
     config, model = MODELS[family]
     torch.manual_seed(seed)
-    built = model(config(**small | settings), VOCABULARY, VOCABULARY)
+    built = model(config(**small | settings), VOCABULARY, VOCABULARY, n_control=n_control)
     with torch.no_grad():
         for parameter in built.parameters():
             parameter += torch.randn_like(parameter) * 0.2
@@ -172,7 +178,7 @@ def test_no_gradient_comes_from_the_future(model, case):
 
 
 def test_steps_repeated_equal_forward(model, batch):
-    expected = model(batch) @ model.output_weight.T  # (B, T, V)
+    expected = model.logits(model(batch))  # (B, T, V)
     state = model.begin(batch)
     for t in range(batch.target.shape[1]):
         logits, state = model.step(batch.target[:, t], state)
@@ -193,9 +199,9 @@ def test_a_prompt_that_is_begun_equals_one_that_is_stepped(model):
 
 def test_a_state_can_be_stepped_from_twice(model, batch):
     _, state = model.step(batch.target[:, 0], model.begin(batch))
-    first, _ = model.step(torch.full((4,), 5), state)
-    model.step(torch.full((4,), 6), state)
-    again, _ = model.step(torch.full((4,), 5), state)
+    first, _ = model.step(torch.full((4,), 8), state)
+    model.step(torch.full((4,), 9), state)
+    again, _ = model.step(torch.full((4,), 8), state)
     assert torch.equal(first, again)
 
 
@@ -247,11 +253,11 @@ def test_rows_of_a_state_can_be_repeated_and_selected(model, batch):
     logits, state = model.step(batch.target[:, 0], model.begin(batch))
     twice, repeated = model.step(batch.target[:, 0].repeat_interleave(2), repeat_rows(model.begin(batch), 2))
     torch.testing.assert_close(twice, logits.repeat_interleave(2, dim=0), rtol=0, atol=1e-12)
-    one, _ = model.step(torch.full((4,), 5), state)
+    one, _ = model.step(torch.full((4,), 8), state)
     chosen = select_rows(repeated, torch.tensor([1, 0, 2, 3, 5, 5, 6, 7]))
-    two, _ = model.step(torch.full((8,), 5), chosen)
+    two, _ = model.step(torch.full((8,), 8), chosen)
     torch.testing.assert_close(two, one.repeat_interleave(2, dim=0), rtol=0, atol=1e-12)
-    half, _ = model.step(torch.full((4,), 5), select_sentences(chosen, torch.tensor([3, 1])))
+    half, _ = model.step(torch.full((4,), 8), select_sentences(chosen, torch.tensor([3, 1])))
     torch.testing.assert_close(half, one[[3, 3, 1, 1]], rtol=0, atol=1e-12)
 
 
@@ -267,13 +273,15 @@ def test_the_same_seed_gives_the_same_model_and_output(case, batch):
 
 
 def test_saved_and_loaded_gives_the_same_output(case, batch, tmp_path):
-    tokenizer = Tokenizer.train(["ab"], TokenizerConfig(kind="characters"), 300)
+    tokenizer = Tokenizer.train(["ab"], TokenizerConfig(kind="characters", n_control_ids=N_CONTROL), 300)
     family, small = SMALL[case[0]]
     config, cls = MODELS[family]
     torch.manual_seed(1)
-    model = cls(config(**small), tokenizer.vocabulary, tokenizer.vocabulary).eval()
-    save_bundle(Bundle(model, family, tokenizer, tokenizer, {}), tmp_path / "bundle")
-    assert torch.equal(load_bundle(tmp_path / "bundle").model(batch), model(batch))
+    model = cls(config(**small), tokenizer.vocabulary, tokenizer.vocabulary, n_control=N_CONTROL).eval()
+    save_bundle(Bundle(model, family, tokenizer, tokenizer, Card()), tmp_path / "bundle")
+    loaded = load_bundle(tmp_path / "bundle").model
+    assert torch.equal(loaded(batch), model(batch))
+    assert torch.equal(loaded.logits(loaded(batch)), model.logits(model(batch)))
 
 
 @pytest.mark.parametrize("beam", [1, 3])
@@ -293,15 +301,69 @@ def test_the_log_probability_of_a_hypothesis_is_what_forward_gives_it(translator
     for source, hypotheses in zip(SOURCES, search(translator, SOURCES, DecodingConfig(beam=beam)), strict=True):
         for hypothesis in hypotheses:
             batch = collate([source], [hypothesis.ids])
-            logits = translator(batch)[0] @ translator.output_weight.T
+            logits = translator.logits(translator(batch)[0])
             log_p = logits.log_softmax(-1).gather(1, batch.gold[0, :, None]).sum().item()
             if len(hypothesis.ids) < DecodingConfig().longest(len(source)):  # it ended by itself, so EOS is counted
                 assert hypothesis.log_probability == pytest.approx(log_p, abs=1e-9)
 
 
-def test_beam_search_writes_neither_padding_nor_beginnings(translator):
-    for hypotheses in search(translator, SOURCES, DecodingConfig(beam=3)):
-        assert all(token not in (0, BOS, EOS) for h in hypotheses for token in h.ids)
+@pytest.mark.parametrize("beam", [1, 3])
+def test_search_writes_neither_padding_nor_beginnings_nor_control_ids(translator, beam):
+    with torch.no_grad():
+        translator.output_weight[[0, BOS, *CONTROL]] *= 9  # so that they would be likely
+    for hypotheses in search(translator, SOURCES, DecodingConfig(beam=beam)):
+        assert all(token not in (0, BOS, EOS, *CONTROL) for h in hypotheses for token in h.ids)
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case[1] == "text"], ids=": ".join)
+@pytest.mark.parametrize("settings", [{"greedy": True}, {"temperature": 5.0}, {"repetition_penalty": 0.5}], ids=str)
+def test_a_text_that_goes_on_has_no_control_ids(model, settings):
+    with torch.no_grad():
+        model.output_weight[[0, BOS, *CONTROL]] *= 9
+    written = generate(model, [BOS, 4, 8], SamplingConfig(max_tokens=60, seed=1, **settings))
+    assert all(token not in (0, BOS, EOS, *CONTROL) and log_p < 0 for token, log_p in written)
+
+
+def test_control_ids_have_no_probability_and_their_outputs_no_gradient(model, batch, case):
+    assert model.never_written == slice(CONTROL.start, CONTROL.stop)
+    logits = model.logits(model(batch))
+    assert (logits[..., CONTROL] == float("-inf")).all()
+    loss = batch_loss(model, batch, 0.1)
+    log_p = logits[batch.target_keep].log_softmax(-1).gather(1, batch.gold[batch.target_keep][:, None])
+    torch.testing.assert_close(loss.nll, -log_p.sum(), rtol=0, atol=1e-9)
+    loss.smoothed.backward()
+    assert torch.count_nonzero(model.output_weight.grad[list(CONTROL)]) == 0
+
+
+def test_control_ids_change_nothing_but_what_is_written(case, batch):
+    with_them, without = (build(case[0], n_control=n).double().eval() for n in (N_CONTROL, 0))
+    assert without.never_written == slice(3, 3)
+    hidden = with_them(batch)
+    assert torch.equal(hidden, without(batch))
+    others = [i for i in range(VOCABULARY) if i not in CONTROL]
+    assert torch.equal(with_them.logits(hidden)[..., others], without.logits(hidden)[..., others])
+    assert torch.equal(without.logits(hidden), hidden @ without.output_weight.T)
+
+
+def test_control_ids_can_be_read(model, batch, case):
+    """They are told to a model beside text, and make a difference there."""
+    told = dataclasses.replace(batch, target=batch.target.masked_fill(batch.target == BOS, CONTROL[1]))
+    hidden = model(told)
+    assert hidden.isfinite().all() and not torch.equal(hidden, model(batch))
+    logits, _ = model.step(told.target[:, 0], model.begin(told))
+    torch.testing.assert_close(logits, model.logits(hidden[:, 0]), rtol=0, atol=1e-12)
+
+
+def test_a_model_obeys_the_protocol_and_has_a_context_if_it_continues_text(model):
+    assert isinstance(model, Model)
+    assert (model.context_length is not None) == ("text" in model.jobs)
+    assert model.n_positions is None or model.n_positions <= model.context_length
+
+
+def test_the_small_settings_of_a_family_are_those_of_a_model_that_is_quickly_built():
+    for config, cls in MODELS.values():
+        model = cls(config.small(), VOCABULARY, VOCABULARY)
+        assert model.config == config.small() and sum(p.numel() for p in model.parameters()) < 200_000
 
 
 def test_a_training_in_bfloat16_computes_nearly_the_same(case, model, batch):

@@ -1,6 +1,5 @@
 import math
 from collections import Counter
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -23,12 +22,16 @@ class Table:
     def forward(self, batch, trace=None):
         raise NotImplementedError
 
-    def __init__(self, probabilities: dict[int, float], context: int = 16) -> None:
-        self.config = SimpleNamespace(context=context)
-        self.logits = torch.full((1, 10), -1e9, dtype=torch.float64)
+    def __init__(self, probabilities: dict[int, float], context: int = 16, never_written: slice = slice(3, 3)) -> None:
+        self.context_length, self.never_written = context, never_written
+        self.table = torch.full((1, 10), -1e9, dtype=torch.float64)
         for token, probability in probabilities.items():
-            self.logits[0, token] = math.log(probability)
+            self.table[0, token] = math.log(probability)
+        self.table[:, never_written] = float("-inf")
         self.begun: list[list[int]] = []
+
+    def logits(self, hidden):
+        raise NotImplementedError
 
     def begin(self, batch):
         self.begun.append(batch.source[0].tolist())
@@ -36,7 +39,7 @@ class Table:
 
     def step(self, last, state):
         self.begun[-1] = [*self.begun[-1], int(last)]
-        return self.logits.clone(), state
+        return self.table.clone(), state
 
 
 def written(model, prompt, **settings) -> list[int]:
@@ -107,6 +110,28 @@ def test_it_ends_before_the_end_mark_and_never_writes_the_other_marks():
     assert set(written(Table({PAD: 0.6, BOS: 0.3, 4: 0.1}), [3])) == {4}
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        *({"temperature": 1e9}, {"temperature": 1e-9}, {"top_k": 10, "temperature": 50.0}, {"top_p": 1.0}),
+        *({"min_p": 0.0}, {"repetition_penalty": 1e-9}, {"repetition_penalty": 1e9, "greedy": True}, {"greedy": True}),
+    ],
+    ids=str,
+)
+def test_no_rule_brings_a_control_id_back(settings):
+    """Not even if the prompt holds one, or where hardly anything else is likely."""
+    model = Table({PAD: 0.9, 3: 0.05, 4: 0.04, 6: 0.01, 7: 1e-9}, context=1000, never_written=slice(3, 6))
+    written_ids = written(model, [BOS, 3, 4, 5, 6], max_tokens=100, **settings)
+    assert written_ids and set(written_ids) <= {6, 7, 8, 9}
+
+
+def test_a_model_without_a_context_continues_no_text():
+    model = Table({4: 1.0})
+    model.context_length = None
+    with pytest.raises(AssertionError, match="only a model with a context continues text"):
+        generate(model, [3], SamplingConfig())
+
+
 def test_the_log_probability_is_the_models_own():
     pairs = list(generate(Table({4: 0.5, 5: 0.5}), [3], SamplingConfig(temperature=0.1, top_k=1, max_tokens=2)))
     assert [log_p for _, log_p in pairs] == pytest.approx([math.log(0.5)] * 2)
@@ -174,6 +199,8 @@ def test_prompts_that_do_not_fit_are_refused_before_anything_is_read():
         ("max_tokens", 0, "greater than or equal to 1"),
         ("seed", -1, "greater than or equal to 0"),
         ("seed", 2**63, "less than 9223372036854775808"),
+        ("max_tokens", 2**20 + 1, "less than or equal to 1048576"),
+        ("top_k", 2**31 + 1, "less than or equal to 2147483648"),
         ("beam", 4, "not permitted"),
     ],
 )

@@ -2,46 +2,16 @@ import itertools
 
 import pytest
 import torch
-from torch import Tensor
+from pydantic import ValidationError
+from tests.fakes import TableModel
+from tests.fakes import random_table as random_model
 
-from regard.batch import BOS, EOS, PAD, Batch
-from regard.decoding.search import DecodingConfig, batches_by_length, search
-from regard.nn.state import State
+from regard.batch import BOS, EOS, PAD
+from regard.decoding import search as module
+from regard.decoding.beam import ranking_score
+from regard.decoding.search import MOST_CELLS, DecodingConfig, Hypothesis, batches_by_length, search
 
 A, B = 3, 4
-
-
-class TableModel:
-    """A model whose logits depend on the last two tokens by a table, so that every search can be checked by hand."""
-
-    output_weight = torch.empty(5, 1)
-    n_positions: int | None = None
-
-    def __init__(self, logits: Tensor) -> None:
-        self.table = logits
-
-    def forward(self, batch: Batch, trace=None) -> Tensor:
-        raise NotImplementedError
-
-    def begin(self, batch: Batch) -> State:
-        n = len(batch.source)
-        return State({"keep": batch.source_keep}, {"before": torch.full((n,), BOS)})
-
-    def step(self, last: Tensor, state: State) -> tuple[Tensor, State]:
-        return self.table[state.rows["before"], last].clone(), State(state.sentences, {"before": last})
-
-    def log_probability(self, ids: list[int]) -> float:
-        """Return what the table gives the ids and EOS."""
-        total, before, last = 0.0, BOS, BOS
-        for token in [*ids, EOS]:
-            total += self.table[before, last].log_softmax(-1)[token].item()
-            before, last = last, token
-        return total
-
-
-def random_model(seed: int) -> TableModel:
-    generator = torch.Generator().manual_seed(seed)
-    return TableModel(torch.randn(5, 5, 5, generator=generator, dtype=torch.float64) * 2)
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -121,11 +91,63 @@ def test_a_model_with_so_many_positions_is_not_asked_for_more(beam):
     """The marks behind the source and before the target have positions, too."""
     model = random_model(0)
     model.n_positions = 9
-    steps: list[int] = []
-    step = model.step
-    model.step = lambda last, state: (steps.append(len(last)), step(last, state))[1]
     model.table[..., EOS] = -100.0  # it never ends by itself
     (found,) = search(model, [[A] * 4], DecodingConfig(beam=beam))
-    assert {len(h.ids) for h in found} == {3} and len(steps) == 3
+    assert {len(h.ids) for h in found} == {3} and len(model.n_rows) == 3
     (found,) = search(model, [[A] * 7], DecodingConfig(beam=beam))
     assert len(found[0].ids) == 1
+
+
+@pytest.mark.parametrize("beam", [1, 4])
+@pytest.mark.parametrize("length_penalty", [0.0, 0.6, 2.0])
+def test_hypotheses_have_the_score_by_which_they_are_ranked(beam, length_penalty):
+    config = DecodingConfig(beam=beam, length_penalty=length_penalty)
+    for hypotheses in search(random_model(3), [[A] * 2, [B] * 4], config):
+        scores = [h.score for h in hypotheses]
+        assert scores == [ranking_score(h.ids, h.log_probability, length_penalty) for h in hypotheses]
+        assert scores == sorted(scores, reverse=True)
+
+
+def test_an_empty_source_has_an_empty_hypothesis_of_probability_one():
+    assert search(random_model(0), [[]], DecodingConfig()) == [[Hypothesis([], 0.0, 0.0)]]
+    assert search(random_model(0), [], DecodingConfig()) == []
+
+
+def test_a_target_may_have_so_many_tokens():
+    config = DecodingConfig(max_ratio=1.5, max_extra=3, max_target_tokens=40)
+    assert [config.longest(n) for n in (0, 1, 10, 24, 25, 1000)] == [3, 4, 18, 39, 40, 40]
+    assert [config.longest(10, n_positions=n) for n in (None, 100, 30, 29, 13, 12, 5)] == [18, 18, 18, 17, 1, 1, 1]
+
+
+def test_more_positions_than_can_be_remembered_are_refused_with_how_many_can():
+    DecodingConfig(beam=100, max_target_tokens=MOST_CELLS // 100)
+    message = "max_target_tokens is 2,622; with a beam of 100 it may be 2,621, so that memory suffices"
+    with pytest.raises(ValidationError, match=message):
+        DecodingConfig(beam=100, max_target_tokens=MOST_CELLS // 100 + 1)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        *({"beam": 0}, {"beam": 101}, {"length_penalty": -0.1}, {"length_penalty": float("nan")}, {"max_ratio": 0}),
+        *({"max_extra": 0}, {"max_source_tokens": 2**14 + 1}, {"batch_tokens": 0}, {"temperature": 1.0}),
+    ],
+    ids=str,
+)
+def test_settings_out_of_range_are_refused(settings):
+    with pytest.raises(ValidationError):
+        DecodingConfig(**settings)
+
+
+def test_batches_hold_no_more_targets_than_can_be_remembered(monkeypatch):
+    monkeypatch.setattr(module, "MOST_CELLS", 60)
+    config = DecodingConfig(beam=2, max_ratio=1.0, max_extra=5, max_target_tokens=30)
+    batches = batches_by_length([10] * 5 + [5] * 4, config)
+    assert [len(batch) for batch in batches] == [2, 2, 2, 3]  # 15 + 15, and 10 + 10 + 10 positions, twice
+
+
+def test_results_do_not_depend_on_the_size_of_batches():
+    model, sources = random_model(1), [[A] * (1 + i % 5) for i in range(12)]
+    expected = search(model, sources, DecodingConfig(beam=3))
+    for batch_tokens in (1, 20, 60):
+        assert search(model, sources, DecodingConfig(beam=3, batch_tokens=batch_tokens)) == expected

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import os
 from pathlib import Path
@@ -61,6 +62,12 @@ def test_json_shape_holds_name_value_and_signature():
     assert set(written) == {"bleu", "bleu_literature", "chrf", "n_sentences"}
     assert set(written["bleu"]) == {"name", "value", "signature"}
     assert written["bleu_literature"]["name"] == "BLEU, lower-cased, Moses de"
+
+
+def test_scores_say_how_they_were_found_if_that_is_known():
+    scores = dataclasses.replace(score_translations(GERMAN, GERMAN), how="beam 5")
+    assert scores.as_dict()["how"] == "beam 5"
+    assert [score.name for score in scores] == ["BLEU, cased", "BLEU, lower-cased, Moses en", "chrF"]
 
 
 def test_counts_that_differ_are_refused_with_both_counts():

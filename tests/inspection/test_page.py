@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regard.inspection.explanation import AttentionMap, Explanation, to_json
+from regard.inspection.explanation import AttentionMap, Explanation
 from regard.inspection.page import json_in_html, render_page
 
 HOSTILE = [
@@ -66,7 +66,7 @@ def test_no_word_breaks_out_of_the_page(word: str) -> None:
     found = Elements(render_page(shown))
 
     data, program = found.scripts
-    assert json.loads(data) == json.loads(to_json(shown))
+    assert json.loads(data) == json.loads(shown.to_json())
     assert found.headings == [word]
     assert program == Elements(render_page(explanation(["a", "b"]))).scripts[1]
 

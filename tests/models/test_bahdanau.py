@@ -6,7 +6,7 @@ from tests.reference import bahdanau
 from regard.batch import collate
 from regard.models.bahdanau import Bahdanau, BahdanauConfig
 from regard.nn.trace import Trace
-from regard.presets import PRESETS
+from regard.presets import ON_PAIRS
 
 PAPER = {"initialisation": "paper", "tied": "none", "readout_width": 6, "dropout_rate": 0.0}
 each_variant = pytest.mark.parametrize("settings", [{}, PAPER], ids=["modern", "paper"])
@@ -59,7 +59,7 @@ def test_the_papers_initialisation_has_the_papers_spreads():
 
 
 def test_the_preset_paper_has_the_papers_sizes():
-    settings = PRESETS["pairs"]["paper"]["bahdanau"]["model"]
+    settings = ON_PAIRS["paper"]["bahdanau"]["model"]
     with torch.device("meta"):
         model = Bahdanau(BahdanauConfig(**settings), 30_000, 30_000)
     assert model.embeddings.source.weight.shape == model.embeddings.target.weight.shape == (30_000, 620)

@@ -6,7 +6,7 @@ from regard.batch import collate, collate_prompts, collate_text
 from regard.errors import DataError
 from regard.models.gpt import GPT, GPTConfig
 from regard.nn.trace import Trace
-from regard.presets import PRESETS
+from regard.presets import ON_TEXT
 
 
 def build(**settings) -> GPT:
@@ -30,16 +30,14 @@ def build(**settings) -> GPT:
 def test_gpt_2_has_its_published_number_of_parameters(preset, n_parameters, name):
     """The names are those under which the weights were published."""
     with torch.device("meta"):
-        model = GPT(GPTConfig(**PRESETS["text"][preset]["gpt"]["model"]), 50_257, 50_257)
+        model = GPT(GPTConfig(**ON_TEXT[preset]["gpt"]["model"]), 50_257, 50_257)
     assert sum(p.numel() for p in model.parameters()) == n_parameters
     assert name == f"{n_parameters / 1e6:.0f}M"
 
 
 def test_what_is_added_to_the_residual_stream_starts_smaller_with_depth():
     torch.manual_seed(0)
-    model = GPT(
-        GPTConfig(**PRESETS["text"]["gpt2"]["gpt"]["model"] | {"width": 96, "n_layers": 8, "n_heads": 2}), 99, 99
-    )
+    model = GPT(GPTConfig(**ON_TEXT["gpt2"]["gpt"]["model"] | {"width": 96, "n_layers": 8, "n_heads": 2}), 99, 99)
     layer = model.layers[3]
     assert 0.0195 < layer.attention.qkv.weight.std().item() < 0.0205
     for linear in (layer.attention.output, layer.feed_forward.outer):
@@ -98,3 +96,14 @@ def test_beyond_the_learned_positions_there_is_a_clear_error():
 def test_heads_that_do_not_fit_are_refused(settings, message):
     with pytest.raises(ValidationError, match=message):
         GPTConfig(**settings)
+
+
+def test_the_context_is_all_that_is_attended_to_and_only_learned_positions_are_so_many():
+    rotary, learned = build(context=9), build(context=9, positions="learned")
+    assert (rotary.context_length, rotary.n_positions) == (9, None)
+    assert (learned.context_length, learned.n_positions) == (9, 9)
+
+
+def test_a_span_was_called_a_window_by_the_first_format():
+    assert GPTConfig.model_validate({"window": 3}) == GPTConfig(attention_span=3)
+    assert "window" not in GPTConfig(attention_span=3).model_dump()

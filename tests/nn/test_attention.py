@@ -11,7 +11,6 @@ from regard.nn.attention import (
     merge_heads,
     split_heads,
 )
-from regard.nn.attention_kernel import attend_short
 from regard.nn.trace import Trace
 
 
@@ -53,14 +52,13 @@ def keep_masks(n_queries=4, n_keys=6):
     return {"none": None, "causal": causal, "padded": padded, "an empty row": an_empty_row}
 
 
-@pytest.mark.parametrize("kernel", [attend_fast, attend_short])
 @pytest.mark.parametrize("n_keys", [6, 20, 300])  # fewer than a register holds, more, and more than are remembered
 @pytest.mark.parametrize("mask", keep_masks())
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 1e-5), (torch.bfloat16, 0.1)])
-def test_fast_equals_attend_in_outputs_and_gradients(kernel, n_keys, mask, dtype, tolerance):
+def test_fast_equals_attend_in_outputs_and_gradients(n_keys, mask, dtype, tolerance):
     keep = keep_masks(4, n_keys)[mask]
     results = []
-    for function in (lambda *qkv: attend(*qkv, keep)[0], lambda *qkv: kernel(*qkv, keep)):
+    for function in (lambda *qkv: attend(*qkv, keep)[0], lambda *qkv: attend_fast(*qkv, keep)):
         qkv = [heads(2, 3, n, 5).to(dtype).requires_grad_() for n in (4, n_keys, n_keys)]
         values = function(*qkv)
         assert values.dtype == dtype
@@ -70,31 +68,13 @@ def test_fast_equals_attend_in_outputs_and_gradients(kernel, n_keys, mask, dtype
         torch.testing.assert_close(fast, slow, rtol=0, atol=tolerance)
 
 
-def test_short_sequences_under_autocast_are_attended_to_as_attend_does_there():
-    q, k, v = heads(2, 3, 9, 8).float(), heads(2, 3, 9, 8).float() * 0.7, heads(2, 3, 9, 8).bfloat16()
-    with torch.autocast("cpu", torch.bfloat16):
-        found, expected = attend_fast(q, k, v, causal=True), attend(q, k, v, torch.ones(9, 9, dtype=torch.bool).tril())
-    assert found.dtype == expected[0].dtype == torch.bfloat16
-    torch.testing.assert_close(found, expected[0], rtol=0, atol=0.02)
-
-
-@pytest.mark.parametrize("n", [256, 257])
-def test_weights_are_remembered_up_to_256_keys(n):
-    sizes: list[int] = []
-    q, k, v = (torch.randn(1, 1, n, 4, dtype=torch.bfloat16, requires_grad=True) for _ in range(3))
-    with torch.autograd.graph.saved_tensors_hooks(lambda x: sizes.append(x.numel()) or x, lambda x: x):
-        attend_fast(q, k, v, causal=True)
-    assert max(sizes) == (n * n if n == 256 else n * 4)
-
-
-@pytest.mark.parametrize("kernel", [attend_fast, attend_short])
-def test_a_query_that_may_attend_to_nothing_gets_zeros_on_all_paths(kernel):
+def test_a_query_that_may_attend_to_nothing_gets_zeros_on_both_paths():
     q, k, v = heads(1, 2, 3, 4), heads(1, 2, 5, 4), heads(1, 2, 5, 4)
     keep = torch.ones(3, 5, dtype=torch.bool)
     keep[1] = False
     values, weights = attend(q, k, v, keep)
     assert torch.count_nonzero(values[:, :, 1]) == torch.count_nonzero(weights[:, :, 1]) == 0
-    assert torch.count_nonzero(kernel(q, k, v, keep)[:, :, 1]) == 0
+    assert torch.count_nonzero(attend_fast(q, k, v, keep)[:, :, 1]) == 0
 
 
 def test_what_may_not_be_attended_to_changes_nothing():

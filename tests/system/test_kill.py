@@ -1,4 +1,4 @@
-"""A training that is ended at any moment leaves a run from which the same command goes on to the same weights."""
+"""A training that is ended at any moment leaves a run from which the same command continues to the same weights."""
 
 import hashlib
 import json
@@ -9,7 +9,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from tests.conftest import TINY, TINY_TEXT
+from tests.conftest import TINY, TINY_TEXT, as_a_shell_sees_it
 
 from regard.bundle import load_bundle
 
@@ -69,7 +69,7 @@ def test_kills_change_nothing(regard, corpus, book, whole, tmp_path, family, n_k
             n_killed += 1
         assert end_of(run) == expected
         assert [path for path in run.rglob("*") if ".tmp-" in path.name] == []
-        assert load_bundle(run / "last").card["trained"]["step"] == 40
+        assert load_bundle(run / "last").card.trained.step == 40
 
 
 @pytest.mark.parametrize("n_signals", [4, pytest.param(30, marks=pytest.mark.prove)])
@@ -88,7 +88,7 @@ def test_asked_to_end_it_saves_and_says_so(regard, corpus, book, whole, tmp_path
             done = running.wait()
             if done.returncode == 0:
                 break
-            assert done.returncode in (128 + number, -number), done.stderr  # the second before any handler stands
+            assert as_a_shell_sees_it(done.returncode) == 128 + number, done.stderr
             n_ended += 1
             if "Stopped at step" in done.stderr:
                 step = int(done.stderr.partition("Stopped at step ")[2].partition(".")[0])
@@ -107,8 +107,8 @@ def test_a_second_training_in_the_same_place_is_refused(regard, corpus, book, tm
     ended = first.wait()
     assert second.returncode == 2
     assert f"is being trained by process {first.process.pid} on " in second.stderr
-    assert ended.returncode == 143, ended.stderr
-    assert "The same command goes on from there." in ended.stderr
+    assert as_a_shell_sees_it(ended.returncode) == 143, ended.stderr
+    assert "The same call continues from there." in ended.stderr
 
 
 def test_a_checkpoint_cut_short_is_not_trusted(regard, corpus, tmp_path):
@@ -119,7 +119,7 @@ def test_a_checkpoint_cut_short_is_not_trusted(regard, corpus, tmp_path):
     done = regard(*command)
     assert done.returncode == 0, done.stderr
     assert "step-12/model.safetensors" in done.stderr and "An older checkpoint is tried" in done.stderr
-    assert "Going on from step 8" in done.stderr
+    assert "Continuing from step 8." in done.stderr
 
 
 def test_the_log_has_every_step_once_more_at_most(regard, corpus, book, tmp_path):

@@ -66,7 +66,9 @@ def assert_same_training(ours: Path, theirs: Path) -> None:
 
 
 @pytest.mark.parametrize("sharded", [False, True], ids=["DDP", "FSDP2"])
-def test_two_processes_train_as_one_does_and_either_goes_on_where_the_other_stopped(regard, corpus, tmp_path, sharded):
+def test_two_processes_train_as_one_does_and_either_continues_where_the_other_stopped(
+    regard, corpus, tmp_path, sharded
+):
     alone, together, changing = tmp_path / "alone", tmp_path / "together", tmp_path / "changing"
     settings = [*SETTINGS, "--set", f"training.sharded={str(sharded).lower()}"]
     done = regard("train", *corpus, "--to", alone, *settings)
@@ -86,13 +88,13 @@ def test_two_processes_train_as_one_does_and_either_goes_on_where_the_other_stop
     (changing / "log.jsonl").write_text(lines[0])
     done = on_two("train", *corpus, "--to", changing, *settings)
     assert done.returncode == 0, done.stderr
-    assert "Going on from step 10" in done.stderr
-    assert "begun with threads=1 and processes=1, and goes on with threads=1 and processes=2" in done.stderr
+    assert "Continuing from step 10." in done.stderr
+    assert "begun with threads=1 and processes=1, and continues with threads=1 and processes=2" in done.stderr
     for step in (40, 50):
         subprocess.run(["rm", "-r", changing / "checkpoints" / f"step-{step}"], check=True)
     done = regard("train", *corpus, "--to", changing, *settings)
     assert done.returncode == 0, done.stderr
-    assert "Going on from step 30" in done.stderr
+    assert "Continuing from step 30." in done.stderr
     assert_same_training(changing, alone)
 
 
@@ -104,19 +106,19 @@ def test_a_mistake_that_the_first_process_finds_ends_both_with_one_message(train
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_what_ends_both_processes_leaves_a_checkpoint_from_which_one_goes_on(regard, corpus, tmp_path, number):
+def test_what_ends_both_processes_leaves_a_checkpoint_from_which_one_continues(regard, corpus, tmp_path, number):
     alone = tmp_path / "alone"
     done = regard("train", *corpus, "--to", alone, *SETTINGS)
     assert done.returncode == 0, done.stderr
     run, err = ended_on_two(number, corpus, tmp_path)
     assert ("Stopped at step " in err) == (number == signal.SIGTERM)
-    goes_on = ["train", *corpus, "--to", run, *SETTINGS]
-    done = regard(*goes_on)
+    continuing = ["train", *corpus, "--to", run, *SETTINGS]
+    done = regard(*continuing)
     while "is being trained by process" in done.stderr:  # workers find out by themselves that their launcher is gone
         time.sleep(0.2)
-        done = regard(*goes_on)
+        done = regard(*continuing)
     assert done.returncode == 0, done.stderr
-    step = int(done.stderr.partition("Going on from step ")[2].partition(" ")[0])
+    step = int(done.stderr.partition("Continuing from step ")[2].partition(".")[0])
     found, expected = losses_of(run), losses_of(alone)
     assert found.keys() == expected.keys()
     for key, nll in expected.items():

@@ -154,3 +154,25 @@ def test_memory_that_does_not_suffice_for_what_is_reserved_ends_the_training(mod
 
     with pytest.raises(TrainingError, match=r"Not even one sentence .*Tried to allocate 9 GiB"):
         gradients_of(model).rehearse(BATCH, reserve, lambda _: None)
+
+
+@pytest.mark.parametrize("r_drop", [0.0, 3.0])
+def test_control_ids_have_no_part_in_the_loss_of_a_batch(r_drop):
+    """With two passes too, and whatever stands in their rows of the output layer."""
+    torch.manual_seed(0)
+    model = Transformer(SMALL.model_copy(update={"tied": "none"}), 13, 16, n_control=3).double()
+    targets = [[11, 12], [13, 14, 15], [6], [7, 7, 7]]
+    batch = collate([[3, 4, 5], [6, 7], [8], [9, 3, 4, 5, 6]], targets)
+    losses = []
+    for factor in (1.0, 50.0):
+        model.zero_grad()
+        with torch.no_grad():
+            model.output_weight[3:6] *= factor
+        loss = batch_loss(model, batch, 0.1, 0.01, r_drop)
+        loss.smoothed.backward()
+        losses.append(torch.stack([loss.smoothed.detach(), loss.nll]))
+        assert torch.count_nonzero(model.output_weight.grad[3:6]) == 0
+    torch.testing.assert_close(*losses, rtol=0, atol=1e-9)
+    gold = batch.gold[batch.target_keep]
+    log_p = model.logits(model(batch))[batch.target_keep].log_softmax(-1)
+    torch.testing.assert_close(losses[0][1], -log_p.gather(1, gold[:, None]).sum().detach(), rtol=0, atol=1e-9)

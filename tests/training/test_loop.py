@@ -1,15 +1,19 @@
 import dataclasses
 import json
+import math
 import os
 import shutil
 import signal
 from contextlib import nullcontext
+from pathlib import Path
 
 import pytest
 import torch
+from tests.fakes import CPU, Heard
 
 from regard.batch import Batch
 from regard.bundle import Bundle, load_bundle
+from regard.bundle.card import Card, Progress
 from regard.errors import TrainingError
 from regard.models.transformer import Transformer, TransformerConfig
 from regard.text.batching.pairs import pair_stream
@@ -20,15 +24,15 @@ from regard.text.tokens.tokenizer import Tokenizer, TokenizerConfig
 from regard.training.averaging import mean_weights
 from regard.training.config import TrainingConfig
 from regard.training.interrupt import Interrupted
-from regard.training.log import LineDisplay, Log
+from regard.training.log import Log
 from regard.training.loop import Trainer, mean_nll
 from regard.training.processes import Processes
 from regard.training.run import RunFolder
+from regard.training.state import read_state
 
 SMALL = TransformerConfig(
     width=16, n_heads=2, n_encoder_layers=1, n_decoder_layers=1, feed_forward=16, dropout_rate=0.1
 )
-CPU = torch.device("cpu")
 SENTENCES = [[10 + i, 20 + i, 30 + (i * 7) % 5] for i in range(8)]
 
 
@@ -57,14 +61,30 @@ def start(tokenizer, tmp_path):
             **{"steps": 60, "batch_tokens": 16, "checkpoint_steps": 20, "warmup_steps": 5, **settings}
         )
         stream = stream or copying(config.batch_tokens)
-        logs.append(log := Log(run.log, LineDisplay()))
-        return Trainer(
-            Bundle(model, "transformer", tokenizer, tokenizer, {}), stream, config, run, validate, log, CPU, Processes()
-        )
+        logs.append(log := Log(run.log, Heard()))
+        bundle = Bundle(model, "transformer", tokenizer, tokenizer, Card())
+        return Trainer(bundle, stream, config, run, validate, log, CPU, Processes())
 
     yield make
     for log in logs:
         log.close()
+
+
+def resume(trainer: Trainer, checkpoint: Path) -> Progress:
+    """Continue from a checkpoint: with its weights and its state."""
+    trainer.model.load_state_dict(load_bundle(checkpoint).model.state_dict())
+    return trainer.train(read_state(checkpoint))
+
+
+def said(trainer: Trainer) -> list[str]:
+    """Return the sentences that a trainer has said."""
+    return trainer.log.display.said
+
+
+def records(trainer: Trainer, kind: str) -> list[dict]:
+    """Return the records of a kind that stand in the log."""
+    found = map(json.loads, trainer.run.log.read_text().splitlines())
+    return [record for record in found if record["kind"] == kind]
 
 
 def test_a_model_learns_to_copy(start):
@@ -87,9 +107,9 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_weights(start):
                 file.unlink()
             path.rmdir()
     again = start()
-    again.model.load_state_dict(load_bundle(again.run.checkpoints / "step-40").model.state_dict())
-    progress = again.train(again.run.checkpoints / "step-40")
+    progress = resume(again, again.run.checkpoints / "step-40")
     assert progress.step == 60
+    assert said(again) == ["Continuing from step 40."]
     for a, b in zip(expected, again.model.parameters(), strict=True):
         assert torch.equal(a, b)
 
@@ -99,8 +119,8 @@ def test_the_best_bundle_is_the_one_with_the_highest_score(start):
     trainer = start(steps=30, validation_steps=10, validate=lambda model: {"score": next(scores), "nll": 1.0})
     progress = trainer.train(None)
     assert (progress.best_score, progress.best_step) == (3.0, 20)
-    assert load_bundle(trainer.run.best).card["trained"]["step"] == 20
-    assert load_bundle(trainer.run.last).card["trained"]["step"] == 30
+    assert load_bundle(trainer.run.best).card.trained.step == 20
+    assert load_bundle(trainer.run.last).card.trained.step == 30
 
 
 def test_the_best_may_be_the_weights_or_one_of_their_averages(start):
@@ -116,7 +136,7 @@ def test_the_best_may_be_the_weights_or_one_of_their_averages(start):
         )
         trainer.train(None)
         own = dict(trainer.model.named_parameters())
-        mean = mean_weights(bundle.model for _, bundle in trainer.run.whole(pytest.fail))
+        mean = mean_weights(bundle.model for _, bundle in trainer.run.bundles(pytest.fail))
         candidates = [trainer.optimiser.average.weights, own, mean]
         kept = dict(load_bundle(trainer.run.best).model.named_parameters())
         same = [all(torch.equal(kept[name], weights[name]) for name in kept) for weights in candidates]
@@ -124,7 +144,7 @@ def test_the_best_may_be_the_weights_or_one_of_their_averages(start):
         shutil.rmtree(trainer.run.path)
 
 
-def test_a_damaged_checkpoint_is_left_out_of_the_average(start, capsys):
+def test_a_damaged_checkpoint_is_left_out_of_the_average(start):
     scores = iter([1.0, 5.0])
 
     def validate(model: torch.nn.Module) -> dict[str, float]:
@@ -137,7 +157,8 @@ def test_a_damaged_checkpoint_is_left_out_of_the_average(start, capsys):
     trainer.train(None)
     kept = dict(load_bundle(trainer.run.best).model.named_parameters())
     assert all(torch.equal(kept[name], weight) for name, weight in trainer.model.named_parameters())
-    assert "step-15/model.safetensors was changed" in capsys.readouterr().err
+    (warning,) = said(trainer)
+    assert warning.startswith("warning: ") and "step-15/model.safetensors was changed" in warning
 
 
 def test_a_model_that_gets_no_better_ends_the_run(start):
@@ -167,8 +188,12 @@ def test_gradients_that_are_not_finite_change_nothing_and_end_the_training(start
     with torch.no_grad():
         trainer.model.decoder_norm.weight[0] = float("nan")
     before = [p.detach().clone() for p in trainer.model.parameters()]
-    with pytest.raises(TrainingError, match=r"not finite 10 times in a row, last at step 10"):
+    message = (
+        r"not finite 10 times in a row, last at step 10\. What was saved is finite\. Train anew with a lower training"
+    )
+    with pytest.raises(TrainingError, match=message) as caught:
         trainer.train(None)
+    assert caught.value.ways == ("fresh",)
     for a, b in zip(before, trainer.model.parameters(), strict=True):
         assert torch.equal(a.nan_to_num(), b.nan_to_num())
     assert trainer.run.steps() == []
@@ -182,8 +207,11 @@ def test_weights_that_are_not_finite_are_never_saved(start):
             trainer.model.decoder_norm.weight[0] = float("inf")
 
     trainer.optimiser.step = spoil
-    with pytest.raises(TrainingError, match="weights are not finite at step 1"):
+    with pytest.raises(
+        TrainingError, match=r"weights are not finite at step 1\. What was saved is\. Train anew"
+    ) as caught:
         trainer.train(None)
+    assert caught.value.ways == ("fresh",)
     assert trainer.run.steps() == [] and not trainer.run.best.exists()
 
 
@@ -204,9 +232,9 @@ def test_an_update_that_is_left_out_is_logged_with_its_batch(start, monkeypatch)
     monkeypatch.setattr(trainer.gradients, "add", sometimes)
     monkeypatch.setattr(trainer.optimiser, "step", lambda factor: (taken.append(factor), whole(factor)))
     trainer.train(None)
-    records = [json.loads(line) for line in trainer.run.log.read_text().splitlines()]
     n = trainer.batches_an_epoch
-    skipped = [(r["step"], r["epoch"], r["pool"], r["batch"], r["items"]) for r in records if r["kind"] == "skipped"]
+    names = ("step", "epoch", "pool", "batch", "items")
+    skipped = [tuple(record[name] for name in names) for record in records(trainer, "skipped")]
     order = [list(trainer.stream.whole_order(epoch)) for epoch in range(6 // n + 1)]
     assert skipped == [(step, i // n, 0, i % n, order[i // n][i % n].tolist()) for step, i in ((2, 1), (6, 5))]
     assert len(taken) == 6
@@ -227,6 +255,7 @@ def test_a_signal_lets_the_step_end_and_saves(start):
         trainer.train(None)
     assert steps == list(range(1, 8))
     assert [path.name for path in trainer.run.steps()] == ["step-7"]
+    assert said(trainer)[-1] == "Stopped at step 7. The same call continues from there."
 
 
 def test_a_signal_that_comes_while_the_processes_agree_is_not_lost(start):
@@ -271,7 +300,7 @@ def test_what_a_signal_saved_takes_no_place_among_the_checkpoints_that_are_avera
     assert [path.name for path in again.run.steps()] == ["step-20", "step-15"]
 
 
-def train_until(trainer: Trainer, checkpoint, step: int | None) -> list[list[list[int]]]:
+def train_until(trainer: Trainer, checkpoint: Path | None, step: int | None) -> list[list[list[int]]]:
     """Train, asked to end in the given step if there is one; return the sources of the batches in their order."""
     seen, gradients = [], trainer.gradients.add
 
@@ -284,10 +313,8 @@ def train_until(trainer: Trainer, checkpoint, step: int | None) -> list[list[lis
     trainer.gradients.rehearse = lambda *_: None
     trainer.gradients.add = add
     trainer_began = int(checkpoint.name.removeprefix("step-")) if checkpoint else 0
-    if checkpoint:
-        trainer.model.load_state_dict(load_bundle(checkpoint).model.state_dict())
     with pytest.raises(Interrupted) if step else nullcontext():
-        trainer.train(checkpoint)
+        resume(trainer, checkpoint) if checkpoint else trainer.train(None)
     return seen
 
 
@@ -317,15 +344,14 @@ def test_a_validation_that_was_cut_short_is_done_when_the_training_goes_on(start
         first.train(None)
     assert not first.run.best.exists()
     again = start(steps=20, validation_steps=10)
-    again.model.load_state_dict(first.model.state_dict())
-    again.train(again.run.checkpoints / "step-10")
-    records = [json.loads(line) for line in again.run.log.read_text().splitlines()]
-    assert [r["step"] for r in records if r["kind"] == "valid"] == [10, 20]
+    resume(again, again.run.checkpoints / "step-10")
+    assert [record["step"] for record in records(again, "valid")] == [10, 20]
 
 
 def test_the_loss_of_a_uniform_model_is_the_logarithm_of_the_vocabulary():
     class UniformModel(torch.nn.Module):
         output_weight = torch.zeros(50, 4)
+        never_written = slice(3, 3)
 
         def forward(self, batch: Batch) -> torch.Tensor:
             return torch.ones(*batch.target.shape, 4)
@@ -350,6 +376,118 @@ def test_a_loss_that_is_not_finite_is_not_logged_as_one(start, monkeypatch):
     monkeypatch.setattr(trainer.gradients, "rehearse", lambda *_: None)
     monkeypatch.setattr(trainer.gradients, "add", sometimes)
     trainer.train(None)
-    first, second = (r for r in map(json.loads, trainer.run.log.read_text().splitlines()) if r["kind"] == "train")
+    first, second = records(trainer, "train")
     assert 0 < first["loss"] < 10 and first["gradient_norm"] is None
     assert 0 < second["loss"] < 10 and 0 < second["gradient_norm"] < 100
+
+
+@pytest.mark.parametrize("score", [math.nan, math.inf, -math.inf])
+def test_a_score_that_is_not_finite_is_never_the_best(start, score):
+    scores = iter([score, 1.0, score])
+    trainer = start(
+        steps=30, validation_steps=10, validate=lambda model: {"score": (s := next(scores)), "nll": s, "bleu": 1.0}
+    )
+    progress = trainer.train(None)
+    assert (progress.best_score, progress.best_step, progress.n_worse) == (1.0, 20, 1)
+    assert load_bundle(trainer.run.best).card.validation == {"score": 1.0, "nll": 1.0, "bleu": 1.0}
+    assert [record["nll"] for record in records(trainer, "valid")] == [None, 1.0, None]
+    warnings = [line for line in said(trainer) if "is not finite; it is not kept as the best" in line]
+    assert [line.split(" is not finite")[0] for line in warnings] == [
+        f"warning: the score of the validation at step {step}" for step in (10, 30)
+    ]
+
+
+def test_where_no_score_was_finite_there_is_no_best_and_the_training_ends_in_order(start):
+    trainer = start(steps=20, validation_steps=10, validate=lambda model: {"score": math.nan, "nll": math.nan})
+    progress = trainer.train(None)
+    assert progress.best_score is None and not trainer.run.best.exists()
+    assert load_bundle(trainer.run.last).card.trained.step == 20
+
+
+def test_figures_of_the_best_validation_stand_in_its_card(start):
+    figures = {"score": 2.0, "nll": 0.5, "bleu": math.nan, "guard_nll": 3.0}
+    trainer = start(steps=10, validation_steps=10, validate=lambda model: figures)
+    trainer.train(None)
+    card = load_bundle(trainer.run.best).card
+    assert card.validation == figures | {"bleu": None}
+    assert (card.trained.step, card.trained.best_score) == (10, 2.0)
+
+
+def test_the_budget_is_remembered(start):
+    trainer = start(steps=20, epochs=50.0)
+    assert trainer.train(None).budget == {"steps": 20.0, "epochs": 50.0}
+    assert read_state(trainer.run.checkpoints / "step-20").progress.budget == {"steps": 20.0, "epochs": 50.0}
+
+
+def factors(trainer: Trainer) -> list[float]:
+    """Have a trainer note the factor on the rates of each of its steps."""
+    noted, step = [], trainer.optimiser.step
+    trainer.optimiser.step = lambda factor: (noted.append(factor), step(factor))
+    return noted
+
+
+def test_a_larger_budget_is_planned_anew_from_where_the_training_stands_with_a_warm_up(start):
+    settings = {"validation_steps": 10, "patience": 5}
+    first = start(steps=20, **settings)
+    assert first.train(None).n_worse == 1
+    again = start(steps=60, **settings)
+    noted = factors(again)
+    progress = resume(again, again.run.checkpoints / "step-20")
+    assert (progress.step, progress.planned_step, progress.n_worse) == (60, 20, 4)
+    assert "The budget has changed: the learning rate is planned anew from step 20, warm-up too." in said(again)
+    expected = [min((i + 1) / 6, 1 - i / 40) for i in range(40)]
+    assert noted == pytest.approx(expected)
+
+
+def test_with_the_same_budget_nothing_is_planned_anew(start):
+    whole = start(steps=40)
+    expected = factors(whole)
+    whole.train(None)
+    again = start(steps=40)
+    noted = factors(again)
+    progress = resume(again, again.run.checkpoints / "step-20")
+    assert noted == expected[20:] and progress.planned_step == 0
+    assert not [line for line in said(again) if "budget" in line]
+
+
+def test_a_budget_of_which_a_checkpoint_says_nothing_is_taken_for_the_same(start):
+    first = start(steps=40)
+    first.train(None)
+    again = start(steps=60)
+    state = read_state(again.run.checkpoints / "step-40")
+    state.progress.budget = None
+    again.model.load_state_dict(load_bundle(again.run.checkpoints / "step-40").model.state_dict())
+    assert again.train(state).planned_step == 0
+    assert not [line for line in said(again) if "budget" in line]
+
+
+def test_what_was_planned_anew_is_planned_once(start):
+    first = start(steps=10, checkpoint_steps=10)
+    first.train(None)
+    second = start(steps=50, checkpoint_steps=10)
+    expected = factors(second)
+    resume(second, second.run.checkpoints / "step-10")
+    for path in second.run.steps():
+        if path.name != "step-40":
+            shutil.rmtree(path)
+    third = start(steps=50, checkpoint_steps=10)
+    noted = factors(third)
+    progress = resume(third, third.run.checkpoints / "step-40")
+    assert noted == pytest.approx(expected[-10:]) and progress.planned_step == 10
+
+
+def test_the_state_that_a_training_continues_from_is_left_as_it_was(start):
+    first = start(steps=20)
+    first.train(None)
+    state = read_state(first.run.checkpoints / "step-20")
+    before = state.progress.model_copy(deep=True)
+    again = start(steps=40)
+    again.model.load_state_dict(load_bundle(again.run.checkpoints / "step-20").model.state_dict())
+    again.train(state)
+    assert state.progress == before
+
+
+def test_random_numbers_of_the_process_are_in_the_checkpoint(start):
+    trainer = start(steps=20)
+    trainer.train(None)
+    assert read_state(trainer.run.checkpoints / "step-20").random.keys() == {0}

@@ -74,3 +74,24 @@ def test_what_is_reserved_is_as_large_as_what_is_remembered_after_a_step(kind):
     reserved = sorted(t.shape for t in optimiser.reserve())
     steps(model, optimiser, 1)
     assert reserved == sorted(t.shape for t in optimiser.tensors().values() if t.ndim)
+
+
+@pytest.mark.parametrize("ema_decay", [0.0, 0.5])
+@pytest.mark.parametrize("kind", ["adamw", "muon"])
+def test_what_may_be_remembered_is_what_is_remembered_after_a_step(kind, ema_decay):
+    model = Transformer(SMALL, 13, 13)
+    optimiser = Optimiser(model, TrainingConfig(optimiser=kind, ema_decay=ema_decay))
+    before = optimiser.remembered()
+    assert optimiser.tensors().keys() <= before.keys()
+    steps(model, optimiser, 1)
+    assert {name: (tuple(x.shape), x.dtype) for name, x in optimiser.tensors().items()} == before
+    assert optimiser.remembered() == before
+
+
+def test_a_parameter_without_a_gradient_is_not_remembered_but_might_be():
+    model = Transformer(SMALL, 13, 13)
+    optimiser = Optimiser(model, TrainingConfig(optimiser="adamw"))
+    batch_loss(model, collate([[3]], [[4]]), 0.0).smoothed.backward()
+    model.decoder_norm.weight.grad = None
+    optimiser.step(0.5)
+    assert len(optimiser.remembered()) == len(optimiser.tensors()) + 3

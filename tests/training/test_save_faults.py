@@ -14,16 +14,19 @@ from tests.conftest import forking
 
 import regard.bundle
 from regard.bundle import Bundle, load_bundle
+from regard.bundle.card import Card, Progress
 from regard.errors import RunError
 from regard.models.transformer import Transformer, TransformerConfig
 from regard.text.tokens.tokenizer import Tokenizer, TokenizerConfig
 from regard.training.config import TrainingConfig
 from regard.training.optimiser import Optimiser
-from regard.training.progress import Progress
-from regard.training.run import RunFolder, restore
+from regard.training.randomness import random_state
+from regard.training.run import RunFolder
+from regard.training.state import TrainState, restore
 
 SMALL = TransformerConfig(width=4, n_heads=2, n_encoder_layers=1, n_decoder_layers=1, feed_forward=4)
 CPU = torch.device("cpu")
+CONFIG = TrainingConfig(ema_decay=0.5)
 WRITING = ("open", "write", "mkdir", "save_file", "fsync")
 
 
@@ -33,10 +36,9 @@ def save(run: RunFolder, step: int) -> None:
     model = Transformer(SMALL, tokenizer.vocabulary, tokenizer.vocabulary)
     for parameter in model.parameters():
         torch.nn.init.constant_(parameter, float(step))
-    bundle = Bundle(model, "transformer", tokenizer, tokenizer, {})
-    optimiser = Optimiser(model, TrainingConfig(ema_decay=0.5))
-    tensors = {**optimiser.tensors(), "random.0": torch.get_rng_state()}
-    run.save_checkpoint(bundle, tensors, Progress(step=step), keep=2)
+    bundle = Bundle(model, "transformer", tokenizer, tokenizer, Card())
+    state = TrainState(Progress(step=step), Optimiser(model, CONFIG).tensors(), {0: random_state(CPU)})
+    run.save_checkpoint(bundle, state, keep=2)
 
 
 def watch_the_disk(before: Callable[[str], None]) -> None:
@@ -115,10 +117,10 @@ def started(tmp_path) -> RunFolder:
 
 def newest_step(run: RunFolder) -> int:
     """Return the step of the newest whole checkpoint, after making sure that all of it is of that step."""
-    found = run.newest(lambda _: None)
+    found = run.newest(CONFIG, lambda _: None)
     assert found is not None
-    path, bundle = found
-    step = restore(path, Optimiser(bundle.model, TrainingConfig(ema_decay=0.5)), CPU).step
+    path, bundle, state = found
+    step = restore(state, Optimiser(bundle.model, CONFIG), CPU).step
     assert all((p == step).all() for p in bundle.model.parameters())
     assert path.name == f"step-{step}"
     return step

@@ -1,6 +1,8 @@
 import itertools
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from regard.training.config import TrainingConfig
 from regard.training.schedule import Budget, budget_of, rate_factor
@@ -45,3 +47,30 @@ def test_the_inverse_square_root_falls_with_the_steps_alone():
     for progress in (0.0, 0.9):
         assert rate_factor(399, progress, 99, "inverse_sqrt") == pytest.approx(0.5)
         assert rate_factor(99, progress, 99, "inverse_sqrt") == pytest.approx(1.0)
+
+
+@given(
+    steps=st.none() | st.floats(1, 1e6),
+    seconds=st.none() | st.floats(0.1, 1e6),
+    planned=st.tuples(st.integers(0, 10**6), st.floats(0, 1e6)),
+    used=st.tuples(st.integers(0, 10**6), st.floats(0, 1e6)),
+)
+def test_the_share_is_one_from_the_first_limit_on_and_between_zero_and_one_before(steps, seconds, planned, used):
+    if steps is None and seconds is None:
+        return
+    budget = Budget(steps, seconds, *planned)
+    step, time = planned[0] + used[0], planned[1] + used[1]
+    share = budget.progress(step, time)
+    assert 0 <= share <= 1
+    over = (steps is not None and step >= steps) or (seconds is not None and time >= seconds)
+    assert share == 1 if over else share < 1 or share == pytest.approx(1)
+
+
+def test_a_budget_that_was_changed_is_shared_out_from_where_it_was_planned():
+    config = TrainingConfig(steps=100, minutes=2)
+    budget = budget_of(config, 10, first_step=60, first_seconds=30.0)
+    assert budget == Budget(100.0, 120.0, 60, 30.0)
+    assert budget.progress(60, 30.0) == 0.0
+    assert budget.progress(70, 30.0) == 0.25
+    assert budget.progress(60, 75.0) == 0.5
+    assert budget_of(config, 10, first_step=100).progress(100, 0.0) == 1.0

@@ -11,7 +11,7 @@ from regard.training.config import TrainingConfig
 from regard.training.gradients import Gradients
 from regard.training.optimiser import Optimiser
 from regard.training.processes import Processes
-from regard.training.sharding import gathered, is_spread, shard, spread_as, whole
+from regard.training.sharding import gathered, is_spread, shard, spread_as, unspread
 
 SMALL = TransformerConfig(width=8, n_heads=2, n_encoder_layers=1, n_decoder_layers=1, feed_forward=8, dropout_rate=0)
 BATCH = collate([[3, 4, 5], [6, 7]], [[8, 9], [10, 11, 12]])
@@ -78,13 +78,13 @@ def test_a_whole_model_can_hold_the_weights_of_a_spread_one(model):
     before = {name: p.detach().clone() for name, p in model.named_parameters()}
     with holding(model, gathered(spread, {})):
         for (name, parameter), theirs in zip(model.named_parameters(), spread.parameters(), strict=True):
-            assert torch.equal(parameter, whole(theirs)), name
+            assert torch.equal(parameter, unspread(theirs)), name
             assert not torch.equal(parameter, before[name]), name
     assert all(torch.equal(p, before[name]) for name, p in model.named_parameters())
 
 
 def test_what_is_not_spread_is_left_as_it_is(model):
     tensor = torch.ones(2)
-    assert whole(tensor) is tensor is spread_as(tensor, torch.zeros(2))
+    assert unspread(tensor) is tensor is spread_as(tensor, torch.zeros(2))
     assert gathered(model, {}) == {}
     assert gathered(model, {"a": tensor})["a"].tolist() == [1.0, 1.0]

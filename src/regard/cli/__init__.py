@@ -1,21 +1,24 @@
-"""The command line: one module a verb. Results go to stdout, everything else to stderr."""
+"""The command line: one module a verb, which parses, calls the library and prints.
+
+Results go to stdout, everything else to stderr. What concerns the whole process is set here, before anything heavy is
+imported: how it ends on a signal, and how its threads wait.
+"""
 
 import errno
 import os
 import signal
 import sys
-from types import FrameType
 
-from regard.errors import RegardError
-from regard.stderr import tell
-from regard.training.interrupt import Interrupted
+THREADS = {"OMP_WAIT_POLICY": "", "GOMP_SPINCOUNT": "20000"}
 
 
 def main() -> None:
     """Run the command line.
 
-    Exit codes: 0 done, 2 a mistake of the user, 1 ours or nobody read on, 130 interrupted, 143 terminated.
+    Exit codes: 0 done, 2 a mistake of the user, 1 ours or nobody read on; a signal ends it as a signal does (130, 143).
     """
+    end_on_signals()
+    fill_closed_streams()
     code = run()
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         # DDP keeps Gloo's threads beyond the end of their group, where a dying interpreter may meet them and abort.
@@ -23,22 +26,40 @@ def main() -> None:
     sys.exit(code)
 
 
+def end_on_signals() -> None:
+    """Let SIGINT and SIGTERM end the process at once, wherever it stands; a training takes them over while it runs.
+
+    A handler of Python's would wait for native code to come back, and what it raises can be swallowed by whatever is
+    being imported. A signal that our parent has us ignore stays ignored.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def fill_closed_streams() -> None:
+    """Open what stands for nothing where a standard stream was closed, so that no file of ours takes its number."""
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+
+
 def run() -> int:
     """Run the command line and return its exit code."""
     from regard.cli.app import app
+    from regard.cli.saying import in_flags, say
+    from regard.errors import RegardError
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, leave)
     try:
         try:
             app()
         finally:
             print(end="", flush=True)
     except RegardError as error:
-        say(f"regard: {error}")
+        say(f"regard: {in_flags(error)}")
         return 2
-    except Interrupted as interrupted:
-        return 128 + interrupted.number
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     except OSError as error:
@@ -50,20 +71,3 @@ def run() -> int:
         say("regard: the disk is full, so the output is not whole. Free space, then run the command again.")
         return 2
     return 0
-
-
-def leave(number: int, _frame: FrameType | None) -> None:
-    """Leave in good order: what is open is closed, and half-written files are cleared away."""
-    say("Interrupted." if number == signal.SIGINT else "Terminated.")
-    sys.exit(128 + number)
-
-
-def say(message: str) -> None:
-    """Print a message for the person who watches; of several processes, the first one does."""
-    if is_first():
-        tell(message)
-
-
-def is_first() -> bool:
-    """Return whether this is the only process, or the first of those that `torchrun` started."""
-    return os.environ.get("RANK", "0") == "0"

@@ -74,6 +74,12 @@ def train(
     valid: Annotated[
         list[Path] | None, typer.Option(help="Validation data; give it twice for two files. Else some is held out.")
     ] = None,
+    start: Annotated[
+        Path | None, typer.Option("--from", help="A run or bundle whose weights and settings the new run starts with.")
+    ] = None,
+    guard: Annotated[
+        list[Path] | None, typer.Option(help="Data to measure beside the validation, to see what is forgotten.")
+    ] = None,
     model: Annotated[
         str | None,
         typer.Option(help="rnn, bahdanau, transformer or gpt.", show_default="transformer; gpt for running text"),
@@ -91,9 +97,10 @@ def train(
     fresh: FreshOption = False,
 ) -> None:
     """Train a translator on pairs of sentences, or a language model on running text."""
-    from regard.cli.train import Request, run_train
+    from regard.cli.train import run_train
 
-    run_train(Request(data, to, valid or [], model, preset, recipe, set_ or [], seed, device, fresh))
+    options = {"model": model, "preset": preset, "recipe": recipe, "seed": seed, "start": start}
+    run_train(data, to, set_ or [], valid, guard, device=device, fresh=fresh, **options)
 
 
 @app.command()
@@ -101,10 +108,13 @@ def translate(
     run: RunArgument,
     file: Annotated[Path | None, typer.Argument(help="Sentences, one a line; - or nothing is stdin.")] = None,
     beam: BeamOption = None,
-    n_best: Annotated[int, typer.Option(help="Translations a sentence, with their log-probabilities.", min=1)] = 1,
+    n_best: Annotated[int, typer.Option(help="Translations per sentence, best first, with their scores.", min=1)] = 1,
     device: DeviceOption = Device.AUTO,
 ) -> None:
-    """Translate: one line in is one line out, in order. With --n-best N: line number, log-probability, translation."""
+    """Translate: one line in is one line out, in order. With --n-best N: line number, score, translation.
+
+    The score orders them: the log-probability over the length to the power of decoding.length_penalty.
+    """
     from regard.cli.translate import run_translate
 
     run_translate(run, file, beam, n_best, device)
@@ -172,14 +182,14 @@ def evaluate(
     json: JsonOption = False,
 ) -> None:
     """Score a run: translations by BLEU in two forms and chrF, running text by its cost beside two floors."""
-    from regard.cli.evaluate import evaluate_files, evaluate_run
+    from regard.cli.evaluate import run_evaluate, run_evaluate_files
 
     if hypothesis is not None or reference is not None:
         if beam is not None or trained_on is not None:
             raise ConfigError("--beam and --trained-on are for a RUN; --hypothesis is scored without a model.")
-        evaluate_files(data or [], hypothesis, reference, language, json)
+        run_evaluate_files(data or [], hypothesis, reference, language, json)
     else:
-        evaluate_run(data or [], language, beam, trained_on, device, json)
+        run_evaluate(data or [], language, beam, trained_on, device, json)
 
 
 @app.command()
@@ -189,12 +199,14 @@ def inspect(
     to: Annotated[Path, typer.Option(help="Page (.html), picture (.png, .svg) or data (.json).")],
     target: Annotated[str | None, typer.Option(help="Explain this translation instead of the model's own.")] = None,
     beam: BeamOption = None,
+    memory: Annotated[int, typer.Option(help="MiB that the weights may take.", min=1)] = 1024,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file, whatever it is.")] = False,
     device: DeviceOption = Device.AUTO,
 ) -> None:
     """Show which source words each target word attended to, per layer and head."""
     from regard.cli.inspect import run_inspect
 
-    run_inspect(run, text, to, target, beam, device)
+    run_inspect(run, text, to, target, beam, memory, force, device)
 
 
 @app.command()

@@ -44,7 +44,10 @@ def beam_search(
             if len(finished[sentence]) < beam and t < longest[sentence]:
                 going_on.append(i)
             elif len(finished[sentence]) < beam:
-                finished[sentence] += zip(written[i].tolist(), totals[i].tolist(), strict=True)
+                still_open = zip(written[i].tolist(), totals[i].tolist(), strict=True)
+                finished[sentence] += (
+                    h for h in still_open if h[1] > float("-inf")
+                )  # others hold what is never written
         if len(going_on) < len(sentences):
             sentences = [sentences[i] for i in going_on]
             keep = torch.tensor(going_on, dtype=torch.long, device=device)
@@ -86,5 +89,10 @@ def collect_ended(
 
 
 def ranked(hypotheses: list[Scored], beam: int, length_penalty: float) -> list[Scored]:
-    """Return the best `beam` hypotheses by length-normalised log-probability."""
-    return sorted(hypotheses, key=lambda h: -h[1] / (len(h[0]) + 1) ** length_penalty)[:beam]
+    """Return the best `beam` hypotheses by their score."""
+    return sorted(hypotheses, key=lambda h: -ranking_score(h[0], h[1], length_penalty))[:beam]
+
+
+def ranking_score(ids: Sequence[int], log_probability: float, length_penalty: float) -> float:
+    """Return what hypotheses are ranked by: the log-probability over length ** length_penalty, EOS counted."""
+    return log_probability / (len(ids) + 1) ** length_penalty

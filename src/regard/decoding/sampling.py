@@ -24,10 +24,10 @@ class SamplingConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    max_tokens: int = Field(256, ge=1)
+    max_tokens: int = Field(256, ge=1, le=2**20)
     greedy: bool = False
     temperature: float = Field(0.8, gt=0)
-    top_k: int | None = Field(None, ge=1)
+    top_k: int | None = Field(None, ge=1, le=2**31)
     top_p: float | None = Field(None, gt=0, le=1)
     min_p: float | None = Field(None, ge=0, le=1)
     repetition_penalty: float = Field(1.0, gt=0)
@@ -43,7 +43,8 @@ def generate(
     filled it, the last half of them is read anew and the rest forgotten. The model must be in evaluation mode.
     Raises DataError if the prompt is empty or longer than the context.
     """
-    context: int = model.config.context  # type: ignore[attr-defined]
+    context = model.context_length
+    assert context is not None, "only a model with a context continues text"
     if not prompt:
         raise DataError("The prompt has no tokens. Give at least one to go on from.")
     if len(prompt) > context:

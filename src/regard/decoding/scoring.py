@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import torch
 
-from regard.batch import collate_text, to_device
+from regard.batch import collate, collate_text, to_device
 from regard.models.protocol import Model
 from regard.nn.loss import output_loss
 
@@ -27,8 +27,25 @@ def windows_nll(model: Model, windows: Sequence[Window], batch_tokens: int, devi
         behind = torch.arange(batch.gold.shape[1], device=device) >= lengths - counting
         counts = behind & batch.target_keep  # (B, T)
         hidden = model.forward(batch)
-        total += float(output_loss(hidden[counts], model.output_weight, batch.gold[counts]).nll)
+        total += float(
+            output_loss(hidden[counts], model.output_weight, batch.gold[counts], never=model.never_written).nll
+        )
     return total
+
+
+@torch.inference_mode()
+def pairs_nll(model: Model, pairs: Sequence[tuple[Sequence[int], Sequence[int]]], device: torch.device) -> list[float]:
+    """Return the negative log-likelihood of each target given its source, EOS included, in nats.
+
+    One pair at a time, so that a pair's figure does not depend on its neighbours. The model must be in evaluation mode.
+    """
+    found = []
+    for source, target in pairs:
+        batch = to_device(collate([source], [target]), device)
+        assert batch.gold is not None, "a pair has a target"
+        hidden = model.forward(batch)[0]
+        found.append(float(output_loss(hidden, model.output_weight, batch.gold[0], never=model.never_written).nll))
+    return found
 
 
 def batches(windows: Sequence[Window], batch_tokens: int) -> Iterator[list[Window]]:

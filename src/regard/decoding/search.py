@@ -7,21 +7,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from regard.batch import collate, to_device
-from regard.decoding.beam import beam_search
+from regard.decoding.beam import beam_search, ranking_score
 from regard.decoding.greedy import greedy_search
 from regard.models.protocol import Model
 
 CPU = torch.device("cpu")
+
+MOST_CELLS = 2**18
+"""Positions of all hypotheses together that may be remembered at once; each takes some kilobytes in every layer."""
 
 
 class DecodingConfig(BaseModel):
     """How the best target is looked for. beam 1 is greedy search.
 
     length_penalty: the exponent on the length by which a hypothesis's log-probability is divided; 0 is none. A target
-    may have up to max_ratio times the tokens of its source, and max_extra more.
+    may have up to max_ratio times the tokens of its source, and max_extra more, and max_target_tokens at most. A source
+    of more than max_source_tokens is not translated: it would take minutes, and all others would wait.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -29,24 +33,39 @@ class DecodingConfig(BaseModel):
     beam: int = Field(5, ge=1, le=100)
     length_penalty: float = Field(1.0, ge=0, le=10)
     max_ratio: float = Field(2.0, gt=0, le=100)
-    max_extra: int = Field(10, ge=1)
-    batch_tokens: int = Field(4096, ge=1)
+    max_extra: int = Field(10, ge=1, le=1_000)
+    max_source_tokens: int = Field(1_024, ge=1, le=2**14)
+    max_target_tokens: int = Field(2_048, ge=1, le=2**14)
+    batch_tokens: int = Field(4_096, ge=1, le=2**20)
+
+    @model_validator(mode="after")
+    def memory_is_bounded(self) -> "DecodingConfig":
+        if self.beam * self.max_target_tokens > MOST_CELLS:
+            raise ValueError(
+                f"max_target_tokens is {self.max_target_tokens:,}; with a beam of {self.beam} it may be "
+                f"{MOST_CELLS // self.beam:,}, so that memory suffices."
+            )
+        return self
 
     def longest(self, n_source: int, n_positions: int | None = None) -> int:
         """Return the most tokens a target may have, EOS not counted, for a source of n_source tokens.
 
         n_positions: of the model, for both sides and two marks.
         """
-        most = int(self.max_ratio * n_source) + self.max_extra
+        most = min(int(self.max_ratio * n_source) + self.max_extra, self.max_target_tokens)
         return most if n_positions is None else max(1, min(most, n_positions - n_source - 2))
 
 
 @dataclass(frozen=True, slots=True)
 class Hypothesis:
-    """A target without EOS, and the sum of its tokens' log-probabilities, EOS included."""
+    """A target without EOS, and the sum of its tokens' log-probabilities, EOS included.
+
+    score: what hypotheses are ranked by, the log-probability over the length to the power of the length penalty.
+    """
 
     ids: list[int]
     log_probability: float
+    score: float
 
 
 @torch.inference_mode()
@@ -57,28 +76,30 @@ def search(
 
     An empty source has one empty hypothesis. The model must be in evaluation mode.
     """
-    results: list[list[Hypothesis]] = [[Hypothesis([], 0.0)] for _ in sources]
+    results: list[list[Hypothesis]] = [[Hypothesis([], 0.0, 0.0)] for _ in sources]
     for indices in batches_by_length([len(s) for s in sources], config):
         batch = to_device(collate([sources[i] for i in indices]), device)
         longest = [config.longest(len(sources[i]), model.n_positions) for i in indices]
         if config.beam == 1:
-            found = [[Hypothesis(*pair)] for pair in greedy_search(model, batch, longest)]
+            found = [[pair] for pair in greedy_search(model, batch, longest)]
         else:
-            found = [
-                [Hypothesis(*pair) for pair in pairs]
-                for pairs in beam_search(model, batch, longest, config.beam, config.length_penalty)
-            ]
-        for i, hypotheses in zip(indices, found, strict=True):
-            results[i] = hypotheses
+            found = beam_search(model, batch, longest, config.beam, config.length_penalty)
+        for i, pairs in zip(indices, found, strict=True):
+            results[i] = [Hypothesis(*pair, ranking_score(*pair, config.length_penalty)) for pair in pairs]
     return results
 
 
 def batches_by_length(lengths: Sequence[int], config: DecodingConfig) -> list[list[int]]:
-    """Return indices of the sources that are not empty, longest first, in batches of about batch_tokens cells."""
+    """Return indices of the sources that are not empty, longest first, in batches of about batch_tokens cells.
+
+    Nor may the targets together come to more positions than are remembered.
+    """
     batches: list[list[int]] = []
     for i in sorted((i for i, n in enumerate(lengths) if n), key=lambda i: -lengths[i]):
-        full = batches and (len(batches[-1]) + 1) * lengths[batches[-1][0]] * config.beam > config.batch_tokens
-        if full or not batches:
+        if batches:
+            longest, n_rows = lengths[batches[-1][0]], (len(batches[-1]) + 1) * config.beam
+            full = n_rows * longest > config.batch_tokens or n_rows * config.longest(longest) > MOST_CELLS
+        if not batches or full:
             batches.append([])
         batches[-1].append(i)
     return batches

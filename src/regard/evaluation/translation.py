@@ -26,12 +26,13 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class TranslationScores:
-    """The scores of one set of translations. Iterating over it gives them in the order of a table."""
+    """The scores of one set of translations, and how they were found. Iterating gives them in the order of a table."""
 
     bleu: Score
     bleu_literature: Score
     chrf: Score
     n_sentences: int
+    how: str | None = None
 
     def __iter__(self) -> Iterator[Score]:
         values = (getattr(self, field.name) for field in fields(self))
@@ -39,7 +40,7 @@ class TranslationScores:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the scores in the shape in which they are written as JSON."""
-        return asdict(self)
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 def score_translations(

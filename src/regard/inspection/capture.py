@@ -2,27 +2,39 @@
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
-from regard.batch import Batch
+from regard.batch import Batch, take_columns
+from regard.models.protocol import Model
 from regard.nn.trace import Trace
 
+BYTES_A_WEIGHT = 48
+"""What a weight takes until it is shown: as a number between tokens and between words, and as a number of Python."""
 
-def capture(model: nn.Module, batch: Batch) -> dict[str, Float[Tensor, "H T S"]]:
+
+def capture(model: Model, batch: Batch) -> dict[str, Float[Tensor, "H T S"]]:
     """Return the weights of one sentence by name, on the CPU in single precision.
 
-    model: any `Model`; it runs without dropout and without gradients, and is left in the mode it was found in.
-    batch: one sentence with its target, which is forced, so that the answer of any search can be explained.
+    model: in evaluation mode. batch: one sentence with its target, which is forced, so that the answer of any search
+    can be explained.
     """
     assert batch.source.shape[0] == 1, f"capture looks at one sentence at a time, not at {batch.source.shape[0]}"
     trace = Trace()
-    was_training = model.training
-    if was_training:
-        model.eval()
-    try:
-        with torch.inference_mode():
-            model(batch, trace=trace)
-    finally:
-        if was_training:
-            model.train()
+    with torch.inference_mode():
+        model.forward(batch, trace=trace)
     return {name: weights[0].float().cpu() for name, weights in trace.weights.items()}
+
+
+def capture_bytes(model: Model, batch: Batch) -> int:
+    """Return about how much memory the weights of a sentence take until they are shown.
+
+    The first few tokens of each side, differently many, tell which maps there are and along which sides they grow.
+    """
+    assert batch.target is not None, "a sentence has a target"
+    n_source, n_target = batch.source.shape[1], batch.target.shape[1]
+    few_source, few_target = min(n_source, 4), min(n_target, 3)
+    grown: dict[int, int] = {}
+    for few, n in ((few_source, n_source), (few_target, n_target), (few_source + few_target, n_source + n_target)):
+        grown[few] = max(n, grown.get(few, 0))
+    maps = capture(model, take_columns(batch, few_source, few_target)).values()
+    return BYTES_A_WEIGHT * sum(len(heads) * grown[heads.shape[1]] * grown[heads.shape[2]] for heads in maps)

@@ -1,13 +1,22 @@
-"""What a sentence's attention is, in words: the data behind the page, the picture and the JSON. It draws nothing."""
+"""What a sentence's attention is, in words: the data behind the page, the picture and the JSON, which it can become."""
 
+import html
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+from regard.errors import ConfigError
+from regard.replacing import replacing_file
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 START, END = "<start>", "<end>"
 """Labels of the two marks that are no words: what the decoder reads first, what it writes last."""
@@ -69,6 +78,70 @@ class Explanation:
         """Return the map that the summary names."""
         return next(item for item in self.maps if item.name == self.summary)
 
+    def __repr__(self) -> str:
+        return f"Explanation({self.title!r}, {len(self.maps)} maps)"
+
+    def _repr_html_(self) -> str:
+        """Return the page in a frame, which is how a notebook shows it."""
+        page = html.escape(self.to_html(), quote=True)
+        return f'<iframe srcdoc="{page}" sandbox="allow-scripts" style="width:100%;height:640px;border:0"></iframe>'
+
+    def to_html(self) -> str:
+        """Return a page that works offline, opened as a file."""
+        from regard.inspection.page import render_page
+
+        return render_page(self)
+
+    def to_json(self) -> str:
+        """Return the explanation as one JSON object, the same that the page embeds."""
+        return json.dumps(as_data(self), ensure_ascii=False, allow_nan=False)
+
+    def to_svg(self) -> str:
+        """Return a picture of the map that is shown first, as text. Raises MissingExtraError without matplotlib."""
+        from regard.inspection.plots import drawn
+
+        return drawn(self, "svg").decode()
+
+    def to_png(self) -> bytes:
+        """Return a picture of the map that is shown first. Raises MissingExtraError without matplotlib."""
+        from regard.inspection.plots import drawn
+
+        return drawn(self, "png")
+
+    def plot(self) -> "Figure":
+        """Return the picture of the map that is shown first as a figure of matplotlib, to go on drawing in."""
+        from regard.inspection.plots import figure_of
+
+        return figure_of(self)
+
+    def save(self, path: str | PathLike[str], *, force: bool = False) -> Path:
+        """Write a page (.html), a picture (.png, .svg) or data (.json), whole or not at all, and return where it is.
+
+        force: also over a file that is not one of these of ours. Raises ConfigError for another ending, RunError if
+        the file cannot be written or is something else.
+        """
+        path = Path(path)
+        ending = path.suffix.lower()
+        if ending not in WRITERS:
+            raise ConfigError(f"{path} ends in {ending or 'nothing'}; the name must end in {', '.join(WRITERS)}.")
+        content = getattr(self, WRITERS[ending])()
+        mark = MARKS[ending]
+        with replacing_file(path, None if force else lambda head: mark in head) as file:
+            file.write(content.encode() if isinstance(content, str) else content)
+        return path
+
+
+WRITERS = {".html": "to_html", ".json": "to_json", ".png": "to_png", ".svg": "to_svg"}
+"""By the ending of a name, the method that gives what the file holds."""
+
+MARKS = {
+    ".html": b'<meta name="generator" content="regard">',
+    ".json": b'"generator": "regard"',
+    ".png": b"Software\0regard",
+    ".svg": b"<dc:title>regard</dc:title>",
+}
+"""What stands near the beginning of a file of ours, so that one of somebody else's is not taken for it."""
+
 
 def by_words(
     weights: Float[Tensor, "H T S"], row_words: Sequence[int], column_words: Sequence[int], n_rows: int, n_columns: int
@@ -85,7 +158,7 @@ def by_words(
     return averaging @ weights @ columns.T  # (H, row words, column words)
 
 
-def explain(
+def explanation_of(
     captured: Mapping[str, Float[Tensor, "H T S"]],
     source: list[str],
     source_words: Sequence[int],
@@ -113,6 +186,7 @@ def explain(
 def as_data(explanation: Explanation) -> dict[str, Any]:
     """Return the explanation as plain lists and strings, weights rounded to four decimals."""
     return {
+        "generator": "regard",
         "title": explanation.title,
         "summary": explanation.summary,
         "source": explanation.source,
@@ -124,11 +198,6 @@ def as_data(explanation: Explanation) -> dict[str, Any]:
             for item in explanation.maps
         ],
     }
-
-
-def to_json(explanation: Explanation) -> str:
-    """Return the explanation as one JSON object, the same that the page embeds."""
-    return json.dumps(as_data(explanation), ensure_ascii=False, allow_nan=False)
 
 
 def _membership(words: Sequence[int], n_words: int) -> Tensor:

@@ -3,7 +3,7 @@
 import html
 from importlib import resources
 
-from regard.inspection.explanation import Explanation, to_json
+from regard.inspection.explanation import Explanation
 
 TITLE, DATA = "__TITLE__", "__DATA__"
 
@@ -13,7 +13,7 @@ def render_page(explanation: Explanation) -> str:
     template = resources.files("regard.inspection").joinpath("page.html").read_text(encoding="utf-8")
     before, after = template.split(DATA)
     before = before.replace(TITLE, html.escape(explanation.title or "Attention"))
-    return before + json_in_html(to_json(explanation)) + after
+    return before + json_in_html(explanation.to_json()) + after
 
 
 def json_in_html(text: str) -> str:

@@ -1,17 +1,18 @@
 """A picture of one attention map, drawn by matplotlib. It knows no page and computes no weights."""
 
 import warnings
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from typing import TYPE_CHECKING, Any, Literal
 
-from regard.errors import ConfigError, MissingExtraError
+from regard.errors import MissingExtraError
 from regard.inspection.explanation import Explanation
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-FORMATS = (".png", ".svg")
 CELL, DPI = 0.34, 200  # inches a side, dots an inch
 MOST_PIXELS = 8_000  # a side; longer sentences are drawn smaller
 FONTS = (
@@ -36,15 +37,36 @@ CAPTIONS = {
 }
 
 
-def draw(explanation: Explanation, path: Path) -> None:
-    """Write the map that is shown first, averaged over its heads, as .png or .svg.
+METADATA: dict[str, dict[str, str | None]] = {
+    "png": {"Software": "regard"},
+    "svg": {"Date": None, "Title": "regard"},
+}
+"""Says whose the file is. Without a date, the same picture is the same file."""
+
+
+def drawn(explanation: Explanation, kind: Literal["png", "svg"]) -> bytes:
+    """Return the map that is shown first, averaged over its heads, as the content of a file.
 
     Bahdanau et al. 2014, figure 3: source words along the top, target words down the side, white is 1.
-    Raises ConfigError for another ending, MissingExtraError without matplotlib.
+    Raises MissingExtraError without matplotlib.
     """
-    ending = path.suffix.lower()
-    if ending not in FORMATS:
-        raise ConfigError(f"{path.name} ends in {ending or 'nothing'}; a picture is written as {' or '.join(FORMATS)}.")
+    file = BytesIO()
+    with _settings():
+        figure = _figure(explanation)
+        dpi = min(DPI, MOST_PIXELS / max(figure.get_size_inches()))
+        figure.savefig(file, format=kind, dpi=dpi, bbox_inches="tight", pad_inches=0.15, metadata=METADATA[kind])
+    return file.getvalue()
+
+
+def figure_of(explanation: Explanation) -> "Figure":
+    """Return the picture as a figure of matplotlib. Raises MissingExtraError without it."""
+    with _settings():
+        return _figure(explanation)
+
+
+@contextmanager
+def _settings() -> Iterator[None]:
+    """Set fonts, and how text stands in a file, while the block runs."""
     try:
         import matplotlib
         from matplotlib import font_manager
@@ -59,10 +81,7 @@ def draw(explanation: Explanation, path: Path) -> None:
     with matplotlib.rc_context(settings), warnings.catch_warnings():
         # A character that no font here has is a box in the .png; in the .svg it is text for the viewer's fonts.
         warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font", UserWarning)
-        figure = _figure(explanation)
-        metadata = {"Date": None} if ending == ".svg" else {}  # the same picture is the same file
-        dpi = min(DPI, MOST_PIXELS / max(figure.get_size_inches()))
-        figure.savefig(path, format=ending[1:], dpi=dpi, bbox_inches="tight", pad_inches=0.15, metadata=metadata)
+        yield
 
 
 def _figure(explanation: Explanation) -> "Figure":

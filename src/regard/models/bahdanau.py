@@ -6,16 +6,16 @@ Knows batches of ids. Knows no text, no loss and no search.
 from typing import ClassVar, Literal
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Int
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
 
-from regard.batch import Batch
+from regard.batch import Batch, control_ids
 from regard.nn.additive import AdditiveAttention
 from regard.nn.dropout import Dropout
 from regard.nn.embedding import Embeddings
 from regard.nn.multiplicative import MultiplicativeAttention
+from regard.nn.output import logits_of
 from regard.nn.precision import for_products
 from regard.nn.recurrent import BidirectionalGRU, GatedUnit
 from regard.nn.state import State, fold_beams
@@ -33,15 +33,20 @@ class BahdanauConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    width: int = Field(256, ge=1)
-    embedding_width: int = Field(256, ge=1)
-    attention_width: int = Field(256, ge=1)
-    readout_width: int | None = Field(None, ge=1)
+    width: int = Field(256, ge=1, le=2**15)
+    embedding_width: int = Field(256, ge=1, le=2**15)
+    attention_width: int = Field(256, ge=1, le=2**15)
+    readout_width: int | None = Field(None, ge=1, le=2**15)
     score: Literal["additive", "general", "dot"] = "additive"
     layer_norm: bool = False
     dropout_rate: float = Field(0.3, ge=0, lt=1)
     initialisation: Literal["modern", "paper"] = "modern"
     tied: Literal["all", "target", "none"] = "all"
+
+    @classmethod
+    def small(cls) -> "BahdanauConfig":
+        """Return the settings of a model that is built and run in no time, on which the family is proven."""
+        return cls(width=32, embedding_width=32, attention_width=32)
 
     @property
     def one_vocabulary(self) -> bool:
@@ -70,9 +75,13 @@ class Bahdanau(nn.Module):
     jobs: ClassVar[frozenset[str]] = frozenset({"pairs"})
     in_one_graph: ClassVar[bool] = False
     n_positions: ClassVar[None] = None
+    context_length: ClassVar[None] = None
 
-    def __init__(self, config: BahdanauConfig, source_vocabulary: int, target_vocabulary: int) -> None:
+    def __init__(
+        self, config: BahdanauConfig, source_vocabulary: int, target_vocabulary: int, n_control: int = 0
+    ) -> None:
         super().__init__()
+        self.never_written = control_ids(n_control)
         self.config = config
         width, embedding = config.width, config.embedding_width
         direction = width // 2 if config.score == "dot" else width
@@ -120,6 +129,9 @@ class Bahdanau(nn.Module):
             trace.record("decoder.cross", torch.stack(weights, dim=2))  # (B, 1, T, S)
         return self.read_out(torch.stack(states, dim=1), embedded, torch.stack(contexts, dim=1))
 
+    def logits(self, hidden: Float[Tensor, "*lead D"]) -> Float[Tensor, "*lead V"]:
+        return logits_of(hidden, self.output_weight, self.never_written)
+
     @property
     def output_weight(self) -> Float[Tensor, "V D"]:
         return self.embeddings.output
@@ -154,7 +166,7 @@ class Bahdanau(nn.Module):
         contexts, _ = self.attention(queries, source["keys"], source["memory"], source["keep"])
         context = contexts.flatten(0, 1)  # (R, M)
         embedded = self.embeddings.target(last)
-        logits = F.linear(self.read_out(before, embedded, context), self.output_weight)
+        logits = self.logits(self.read_out(before, embedded, context))
         after = self.advance(self.decoder_inputs(embedded), context, before)
         return logits, State(source, {"state": after})
 

@@ -7,18 +7,18 @@ no loss and no search.
 from typing import ClassVar, Literal, cast
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
 
-from regard.batch import Batch
+from regard.batch import Batch, control_ids
 from regard.errors import DataError
 from regard.nn.causal import CausalAttention, KeysValues, NewKeysValues, PastKeysValues, SourceKeysValues, Turns
 from regard.nn.dropout import Dropout
 from regard.nn.embedding import Embeddings
 from regard.nn.feed_forward import FeedForward
 from regard.nn.ngrams import NgramEmbeddings
+from regard.nn.output import logits_of
 from regard.nn.positions import turns
 from regard.nn.state import State
 from regard.nn.trace import Trace
@@ -39,15 +39,15 @@ class GPTConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    width: int = Field(128, ge=1)
-    n_layers: int = Field(4, ge=1)
-    n_heads: int = Field(4, ge=1)
-    n_kv_heads: int | None = Field(None, ge=1)
-    feed_forward: int | None = Field(None, ge=1)
-    context: int = Field(128, ge=2)
-    attention_span: int | None = Field(None, ge=1, validation_alias=AliasChoices("attention_span", "window"))
+    width: int = Field(128, ge=1, le=2**15)
+    n_layers: int = Field(4, ge=1, le=256)
+    n_heads: int = Field(4, ge=1, le=2**10)
+    n_kv_heads: int | None = Field(None, ge=1, le=2**10)
+    feed_forward: int | None = Field(None, ge=1, le=2**17)
+    context: int = Field(128, ge=2, le=2**20)
+    attention_span: int | None = Field(None, ge=1, le=2**20, validation_alias=AliasChoices("attention_span", "window"))
     ngrams: int = Field(1, ge=1, le=8)
-    ngram_buckets: int = Field(8192, ge=1)
+    ngram_buckets: int = Field(8192, ge=1, le=2**26)
     ngram_dropout: float = Field(0.5, ge=0, lt=1)
     positions: Literal["rotary", "learned"] = "rotary"
     norm: Literal["rms", "layer"] = "rms"
@@ -58,6 +58,11 @@ class GPTConfig(BaseModel):
     initialisation: Literal["zero", "gpt2"] = "zero"
     dropout_rate: float = Field(0.1, ge=0, lt=1)
     tied: bool = False
+
+    @classmethod
+    def small(cls) -> "GPTConfig":
+        """Return the settings of a model that is built and run in no time, on which the family is proven."""
+        return cls(width=32, n_layers=2, n_kv_heads=2)
 
     @property
     def one_vocabulary(self) -> bool:
@@ -100,13 +105,15 @@ class GPT(nn.Module):
     jobs: ClassVar[frozenset[str]] = frozenset({"pairs", "text"})
     in_one_graph: ClassVar[bool] = True
 
-    def __init__(self, config: GPTConfig, source_vocabulary: int, target_vocabulary: int) -> None:
+    def __init__(self, config: GPTConfig, source_vocabulary: int, target_vocabulary: int, n_control: int = 0) -> None:
         super().__init__()
+        self.never_written = control_ids(n_control)
         assert source_vocabulary == target_vocabulary, "one sequence has one vocabulary"
         self.config = config
         self.embeddings = Embeddings(source_vocabulary, target_vocabulary, config.width, "all")
         ngrams = config.ngrams, config.ngram_buckets, config.width, config.ngram_dropout
         self.ngrams = NgramEmbeddings(*ngrams) if config.ngrams > 1 else None
+        self.context_length = config.context
         self.n_positions = config.context if config.positions == "learned" else None
         self.positions = nn.Embedding(self.n_positions, config.width) if self.n_positions else None
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.n_layers))
@@ -149,6 +156,9 @@ class GPT(nn.Module):
     def recent(self, ids: Int[Tensor, "B L"], keep: Bool[Tensor, "B L"]) -> Int[Tensor, "B N"] | None:
         """Return the last of the given tokens, as many as the embedding of the next one looks back at."""
         return None if self.ngrams is None else self.ngrams.last_of(ids, keep)
+
+    def logits(self, hidden: Float[Tensor, "*lead D"]) -> Float[Tensor, "*lead V"]:
+        return logits_of(hidden, self.output_weight, self.never_written)
 
     @property
     def output_weight(self) -> Float[Tensor, "V D"]:
@@ -227,7 +237,7 @@ class GPT(nn.Module):
             source = state.sentences[f"{i}.keys"], state.sentences[f"{i}.values"]
             past = state.rows[f"{i}.keys"], state.rows[f"{i}.values"]
             x, (rows[f"{i}.keys"], rows[f"{i}.values"]) = layer.step(x, start, turning, source, keep, past)
-        return F.linear(self.norm(x[:, 0]), self.output_weight), State(state.sentences, rows)
+        return self.logits(self.norm(x[:, 0])), State(state.sentences, rows)
 
     def visible_source(self, state: State) -> Bool[Tensor, "N beams S"]:
         """Return which source positions the next token of every hypothesis may attend to."""

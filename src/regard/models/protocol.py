@@ -17,6 +17,15 @@ class Model(Protocol):
         """Return the hidden states (B, T, D) from which the gold tokens are predicted, all positions at once."""
         ...
 
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Return the logits (..., V) of hidden states (..., D), minus infinity for what is never written."""
+        ...
+
+    @property
+    def never_written(self) -> slice:
+        """Return the ids that have no part in the softmax: the control ids of the vocabulary."""
+        ...
+
     @property
     def output_weight(self) -> Tensor:
         """Return the weight (V, D) of the output layer."""
@@ -25,6 +34,11 @@ class Model(Protocol):
     @property
     def n_positions(self) -> int | None:
         """Return how many tokens of source and target together there are positions for; None is any number."""
+        ...
+
+    @property
+    def context_length(self) -> int | None:
+        """Return how many tokens of running text are attended to at most; None if the model continues no text."""
         ...
 
     def begin(self, batch: Batch) -> State:

@@ -7,15 +7,15 @@ text, no loss and no search.
 from typing import Any, ClassVar, Literal
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Int
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
 
-from regard.batch import Batch
+from regard.batch import Batch, control_ids
 from regard.nn.dropout import Dropout
 from regard.nn.embedding import Embeddings
+from regard.nn.output import logits_of
 from regard.nn.state import State
 from regard.nn.trace import Trace
 
@@ -33,14 +33,19 @@ class RNNConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     cell: Literal["gru", "lstm"] = "gru"
-    width: int = Field(256, ge=1)
-    embedding_width: int = Field(256, ge=1)
-    n_layers: int = Field(1, ge=1)
+    width: int = Field(256, ge=1, le=2**15)
+    embedding_width: int = Field(256, ge=1, le=2**15)
+    n_layers: int = Field(1, ge=1, le=64)
     bidirectional: bool = True
     summary: Literal["initial", "constant"] = "constant"
     reverse_source: bool = False
     dropout_rate: float = Field(0.3, ge=0, lt=1)
     tied: Literal["all", "target", "none"] = "all"
+
+    @classmethod
+    def small(cls) -> "RNNConfig":
+        """Return the settings of a model that is built and run in no time, on which the family is proven."""
+        return cls(width=32, embedding_width=32)
 
     @property
     def one_vocabulary(self) -> bool:
@@ -58,9 +63,11 @@ class RNN(nn.Module):
     jobs: ClassVar[frozenset[str]] = frozenset({"pairs"})
     in_one_graph: ClassVar[bool] = False
     n_positions: ClassVar[None] = None
+    context_length: ClassVar[None] = None
 
-    def __init__(self, config: RNNConfig, source_vocabulary: int, target_vocabulary: int) -> None:
+    def __init__(self, config: RNNConfig, source_vocabulary: int, target_vocabulary: int, n_control: int = 0) -> None:
         super().__init__()
+        self.never_written = control_ids(n_control)
         self.config = config
         width, embedding = config.width, config.embedding_width
         cell = CELLS[config.cell]
@@ -87,6 +94,9 @@ class RNN(nn.Module):
         embedded = self.dropout(self.embeddings.target(batch.target))
         states, _ = run_cell(self.decoder, torch.cat([embedded, contexts], dim=-1), self.for_cell(state))
         return self.read_out(states, embedded, contexts)
+
+    def logits(self, hidden: Float[Tensor, "*lead D"]) -> Float[Tensor, "*lead V"]:
+        return logits_of(hidden, self.output_weight, self.never_written)
 
     @property
     def output_weight(self) -> Float[Tensor, "V D"]:
@@ -130,7 +140,7 @@ class RNN(nn.Module):
         context = context.repeat_interleave(len(last) // len(context), dim=0)[:, None]  # (R, 1, C)
         embedded = self.embeddings.target(last[:, None])
         states, after = run_cell(self.decoder, torch.cat([embedded, context], dim=-1), self.for_cell(state.rows))
-        logits = F.linear(self.read_out(states, embedded, context)[:, 0], self.output_weight)
+        logits = self.logits(self.read_out(states, embedded, context)[:, 0])
         after = after if isinstance(after, tuple) else (after,)
         rows = {name: x.transpose(0, 1) for name, x in zip(("hidden", "cell"), after, strict=False)}
         return logits, State(state.sentences, rows)

@@ -6,16 +6,16 @@ Knows batches of ids. Knows no text, no loss and no search.
 from typing import ClassVar, Literal, cast
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
 
-from regard.batch import Batch
+from regard.batch import Batch, control_ids
 from regard.nn.attention import CrossAttention, SelfAttention
 from regard.nn.dropout import Dropout
 from regard.nn.embedding import Embeddings
 from regard.nn.feed_forward import Activation, FeedForward
+from regard.nn.output import logits_of
 from regard.nn.positions import sinusoids
 from regard.nn.state import State, fold_beams
 from regard.nn.trace import Trace
@@ -31,17 +31,22 @@ class TransformerConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    width: int = Field(128, ge=2, multiple_of=2)
-    n_heads: int = Field(4, ge=1)
-    n_encoder_layers: int = Field(4, ge=1)
-    n_decoder_layers: int = Field(4, ge=1)
-    feed_forward: int = Field(256, ge=1)
+    width: int = Field(128, ge=2, le=2**15, multiple_of=2)
+    n_heads: int = Field(4, ge=1, le=2**10)
+    n_encoder_layers: int = Field(4, ge=1, le=256)
+    n_decoder_layers: int = Field(4, ge=1, le=256)
+    feed_forward: int = Field(256, ge=1, le=2**17)
     dropout_rate: float = Field(0.3, ge=0, lt=1)
     activation: Activation = "relu"
     qk_norm: bool = False
     norm: Literal["pre", "post"] = "pre"
     tied: Literal["all", "target", "none"] = "all"
     initialisation: Literal["zero", "glorot"] = "zero"
+
+    @classmethod
+    def small(cls) -> "TransformerConfig":
+        """Return the settings of a model that is built and run in no time, on which the family is proven."""
+        return cls(width=32, n_encoder_layers=2, n_decoder_layers=2, feed_forward=64)
 
     @property
     def one_vocabulary(self) -> bool:
@@ -68,9 +73,13 @@ class Transformer(nn.Module):
     jobs: ClassVar[frozenset[str]] = frozenset({"pairs"})
     in_one_graph: ClassVar[bool] = True
     n_positions: ClassVar[None] = None
+    context_length: ClassVar[None] = None
 
-    def __init__(self, config: TransformerConfig, source_vocabulary: int, target_vocabulary: int) -> None:
+    def __init__(
+        self, config: TransformerConfig, source_vocabulary: int, target_vocabulary: int, n_control: int = 0
+    ) -> None:
         super().__init__()
+        self.never_written = control_ids(n_control)
         self.config = config
         self.embeddings = Embeddings(source_vocabulary, target_vocabulary, config.width, config.tied)
         self.encoder = nn.ModuleList(EncoderLayer(config) for _ in range(config.n_encoder_layers))
@@ -93,6 +102,9 @@ class Transformer(nn.Module):
         for i, layer in enumerate(self.decoder):
             x = layer(x, causal, memory, batch.source_keep[:, None, None], trace, f"decoder.{i}")
         return self.decoder_norm(x)
+
+    def logits(self, hidden: Float[Tensor, "*lead D"]) -> Float[Tensor, "*lead V"]:
+        return logits_of(hidden, self.output_weight, self.never_written)
 
     @property
     def output_weight(self) -> Float[Tensor, "V D"]:
@@ -130,7 +142,7 @@ class Transformer(nn.Module):
             past = state.rows[f"{i}.keys"], state.rows[f"{i}.values"]
             source = state.sentences[f"{i}.keys"], state.sentences[f"{i}.values"]
             x, rows[f"{i}.keys"], rows[f"{i}.values"] = layer.step(x, past, source, state.sentences["keep"])
-        logits = F.linear(self.decoder_norm(x[:, 0]), self.output_weight)
+        logits = self.logits(self.decoder_norm(x[:, 0]))
         return logits, State(state.sentences, rows)
 
 

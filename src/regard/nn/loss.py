@@ -12,6 +12,8 @@ from regard.nn.precision import product_dtype
 CHUNK_ROWS = 256
 """Rows whose logits stand in memory at once; 64 to 512 were equally fast where it was measured."""
 
+NOTHING = slice(0, 0)
+
 
 @dataclass(frozen=True, slots=True)
 class Loss:
@@ -33,7 +35,8 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
     """Gradients are computed in the forward pass, while a chunk's logits are in the cache.
 
     hidden (P, N, D): of two passes over the same positions the means are returned, with r_drop times what sets them
-    apart. Products are taken in `dtype`, the softmax and all sums in float32 at least. wanted: whether gradients are.
+    apart. Products are taken in `dtype`, the softmax and all sums in float32 at least. never: ids that have no part in
+    the softmax. wanted: whether gradients are.
     """
 
     @staticmethod
@@ -45,6 +48,7 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
         smoothing: float,
         z_loss: float,
         r_drop: float,
+        never: slice,
         dtype: torch.dtype,
         wanted: bool,
     ) -> tuple[Tensor, ...]:
@@ -59,6 +63,7 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
             read = hidden[:, chunk].flatten(0, 1)  # (rows, D)
             ids = gold[chunk].repeat(n_passes)[:, None]  # (rows, 1)
             logits = (read @ weight.T).to(exact)  # (rows, V)
+            logits[:, never] = torch.finfo(exact).min  # and not infinity, whose differences are no numbers
             chunk_smoothed, chunk_nll, grad = _chunk_loss(logits, ids, smoothing, z_loss, r_drop)
             smoothed += chunk_smoothed
             nll += chunk_nll
@@ -70,11 +75,13 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
                 else:
                     weight_grad += grad.T @ read
         if smoothing:  # the mean of a position's logits is linear, so that of all positions needs no logits
-            share = smoothing / len(weight)
-            hidden_sum, weight_sum = hidden.sum((0, 1), dtype=exact), weight.sum(0, dtype=exact)
+            share = smoothing / (len(weight) - (never.stop - never.start))
+            hidden_sum = hidden.sum((0, 1), dtype=exact)
+            weight_sum = weight.sum(0, dtype=exact) - weight[never].sum(0, dtype=exact)
             smoothed -= share * hidden_sum.dot(weight_sum)
             hidden_grad -= share * weight_sum
             weight_grad -= share * hidden_sum
+            weight_grad[never] = 0
         for total in (smoothed, nll, hidden_grad, weight_grad):
             total /= n_passes
         ctx.save_for_backward(hidden_grad, weight_grad)
@@ -84,7 +91,7 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
     @staticmethod
     def backward(ctx: FunctionCtx, *grads: Tensor) -> tuple[Tensor | None, ...]:
         hidden_grad, weight_grad = ctx.saved_tensors  # type: ignore[attr-defined]
-        return hidden_grad * grads[0], weight_grad * grads[0], *[None] * 6
+        return hidden_grad * grads[0], weight_grad * grads[0], *[None] * 7
 
 
 def _chunk_loss(
@@ -137,15 +144,17 @@ def output_loss(
     gold: Int[Tensor, " N"],
     smoothing: float = 0.0,
     z_loss: float = 0.0,
+    never: slice = NOTHING,
 ) -> Loss:
     """Return the cross-entropy of softmax(hidden weight^T) against gold, summed over the N positions.
 
     smoothing: share of the probability spread evenly over the vocabulary (Szegedy et al. 2016, section 7). Equal to
     `cross_entropy(hidden @ weight.T, gold, label_smoothing=smoothing, reduction="sum")`, in memory of a few hundred
     rows of logits instead of N. z_loss: that times the squared logarithm of the softmax's sum is added, which keeps the
-    logits from drifting (Chowdhery et al. 2022, section 5). Under autocast the products are in its type.
+    logits from drifting (Chowdhery et al. 2022, section 5). never: ids that have no part in the softmax, nor in the
+    smoothing. Under autocast the products are in its type.
     """
-    return _loss(hidden[None], weight, gold, smoothing, z_loss, 0.0)
+    return _loss(hidden[None], weight, gold, smoothing, z_loss, 0.0, never)
 
 
 def consistent_loss(
@@ -155,6 +164,7 @@ def consistent_loss(
     r_drop: float,
     smoothing: float = 0.0,
     z_loss: float = 0.0,
+    never: slice = NOTHING,
 ) -> Loss:
     """Return the mean loss of two passes over the same N positions, and how far apart they are (R-Drop).
 
@@ -162,12 +172,16 @@ def consistent_loss(
     and q that the passes, with other things left out, give for a position. Liang et al. 2021, equations 2 to 4, halved,
     so that it is a mean of passes; r_drop is their alpha.
     """
-    return _loss(hidden, weight, gold, smoothing, z_loss, r_drop)
+    return _loss(hidden, weight, gold, smoothing, z_loss, r_drop, never)
 
 
-def _loss(hidden: Tensor, weight: Tensor, gold: Tensor, smoothing: float, z_loss: float, r_drop: float) -> Loss:
+def _loss(
+    hidden: Tensor, weight: Tensor, gold: Tensor, smoothing: float, z_loss: float, r_drop: float, never: slice
+) -> Loss:
     dtype = product_dtype(hidden)
     wanted = torch.is_grad_enabled() and (hidden.requires_grad or weight.requires_grad)
     with torch.autocast(hidden.device.type, enabled=False):
-        smoothed, nll = _ChunkedCrossEntropy.apply(hidden, weight, gold, smoothing, z_loss, r_drop, dtype, wanted)
+        smoothed, nll = _ChunkedCrossEntropy.apply(
+            hidden, weight, gold, smoothing, z_loss, r_drop, never, dtype, wanted
+        )
     return Loss(smoothed, nll, len(gold))

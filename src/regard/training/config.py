@@ -17,8 +17,10 @@ class TrainingConfig(BaseModel):
     difference of what they predict (R-Drop, Liang et al. 2021): twice the time an update, and less learnt by heart.
 
     The best bundle is chosen by validation: with ema_decay among moving averages of the weights, and at the end also
-    among the last weights themselves and, with average_checkpoints, the mean of the last so many checkpoints. patience:
-    how many validations without a better score end the run. keep_checkpoints: how many of the newest stay on disk.
+    among the last weights themselves and, with average_checkpoints, the mean of the last so many checkpoints. best_by:
+    the score that decides, BLEU or chrF of greedy translations, or the loss; "auto" is BLEU for pairs and the loss for
+    running text. patience: how many validations without a better score end the run. keep_checkpoints: how many of the
+    newest stay on disk.
 
     sharded: of several processes, each keeps its share of the weights, of their gradients and of what the optimiser
     remembers (FSDP2), where otherwise each keeps all of them (DDP). For validation and checkpoints each holds one whole
@@ -28,31 +30,32 @@ class TrainingConfig(BaseModel):
     needs Triton for a GPU or a C++ compiler for a CPU, and draws other random numbers for dropout. Not for RNNs.
 
     precision: of the matrix products ("bfloat16" through autocast); weights and their sums are float32, products of
-    which a GPU takes in TF32. "auto" is what is faster on the machine where the run begins, and stays so.
+    which a GPU takes in TF32. "auto" is what is faster on the processor where the run begins, by a table, and stays so.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    steps: int | None = Field(None, ge=1)
-    epochs: float | None = Field(None, gt=0)
-    minutes: float | None = Field(None, gt=0)
-    batch_tokens: int = Field(4096, ge=16)
+    steps: int | None = Field(None, ge=1, le=10**12)
+    epochs: float | None = Field(None, ge=0.001, le=10**6)
+    minutes: float | None = Field(None, ge=0.001, le=10**6)
+    batch_tokens: int = Field(4096, ge=16, le=2**24)
     optimiser: Literal["adamw", "muon"] = "muon"
-    learning_rate: float = Field(0.004, gt=0)
-    muon_learning_rate: float = Field(0.02, gt=0)
-    weight_decay: float = Field(0.0, ge=0)
-    warmup_steps: int = Field(100, ge=0)
+    learning_rate: float = Field(0.004, gt=0, le=100)
+    muon_learning_rate: float = Field(0.02, gt=0, le=100)
+    weight_decay: float = Field(0.0, ge=0, le=100)
+    warmup_steps: int = Field(100, ge=0, le=10**9)
     schedule: Schedule = "linear"
     label_smoothing: float = Field(0.1, ge=0, lt=1)
-    z_loss: float = Field(0.0, ge=0)
-    r_drop: float = Field(0.0, ge=0)
-    clip_norm: float = Field(1.0, gt=0)
-    validation_steps: int | None = Field(None, ge=1)
-    patience: int | None = Field(None, ge=1)
+    z_loss: float = Field(0.0, ge=0, le=100)
+    r_drop: float = Field(0.0, ge=0, le=1000)
+    clip_norm: float = Field(1.0, gt=0, le=10**9)
+    validation_steps: int | None = Field(None, ge=1, le=10**12)
+    best_by: Literal["auto", "bleu", "chrf", "loss"] = "auto"
+    patience: int | None = Field(None, ge=1, le=10**9)
     ema_decay: float = Field(0.0, ge=0, lt=1)
-    checkpoint_steps: int = Field(200, ge=1)
-    keep_checkpoints: int = Field(2, ge=1)
-    average_checkpoints: int = Field(1, ge=1)
+    checkpoint_steps: int = Field(200, ge=1, le=10**12)
+    keep_checkpoints: int = Field(2, ge=1, le=10_000)
+    average_checkpoints: int = Field(1, ge=1, le=10_000)
     sharded: bool = False
     compiled: bool = False
     precision: Literal["auto", "float32", "bfloat16"] = "auto"

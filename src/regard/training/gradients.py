@@ -117,11 +117,12 @@ def batch_loss(model: nn.Module, batch: Batch, smoothing: float, z_loss: float =
     assert batch.gold is not None and batch.target_keep is not None, "training needs targets"
     gold = batch.gold[batch.target_keep]  # (N,)
     weight: Any = model.output_weight
+    never: Any = model.never_written
     if not r_drop:
-        return output_loss(model(batch)[batch.target_keep], weight, gold, smoothing, z_loss)
+        return output_loss(model(batch)[batch.target_keep], weight, gold, smoothing, z_loss, never)
     both = twice(batch)
     hidden = model(both)[both.target_keep]  # (2 N, D)
-    return consistent_loss(hidden.unflatten(0, (2, -1)), weight, gold, r_drop, smoothing, z_loss)
+    return consistent_loss(hidden.unflatten(0, (2, -1)), weight, gold, r_drop, smoothing, z_loss, never)
 
 
 def n_real(batch: Batch) -> int:

@@ -37,7 +37,8 @@ class Interrupts:
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        before = {number: signal.signal(number, self._take) for number in SIGNALS}
+        heard = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]  # others stay ignored
+        before = {number: signal.signal(number, self._take) for number in heard}
         try:
             yield
         finally:

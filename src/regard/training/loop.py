@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import reduce
 from itertools import islice
 from operator import add
-from pathlib import Path
 from typing import Protocol
 
 import torch
@@ -19,22 +18,24 @@ from torch import Tensor, nn
 
 from regard.batch import Batch, Place, to_device
 from regard.bundle import Bundle
+from regard.bundle.card import Progress
 from regard.errors import TrainingError
 from regard.nn.loss import Loss
 from regard.training.averaging import holding, mean_weights
 from regard.training.config import TrainingConfig
 from regard.training.gradients import Gradients, batch_loss
 from regard.training.interrupt import Interrupted, Interrupts
-from regard.training.log import Log
+from regard.training.log import Log, finite
 from regard.training.optimiser import Optimiser
 from regard.training.processes import Processes
-from regard.training.progress import Progress
 from regard.training.randomness import random_state
-from regard.training.run import RunFolder, restore
+from regard.training.run import RunFolder
 from regard.training.schedule import budget_of, rate_factor
-from regard.training.sharding import gathered, whole
+from regard.training.sharding import gathered, unspread
+from regard.training.state import TrainState, restore
 
 STEPS_A_RECORD = 10
+BUDGET = ("steps", "epochs", "minutes")
 MAX_SKIPPED = 10
 
 
@@ -66,7 +67,7 @@ class Stream(Protocol):
 
 
 Validate = Callable[[nn.Module], dict[str, float]]
-"""Returns figures by name; the best model is the one with the highest "score"."""
+"""Returns figures by name; the best model is the one with the highest "score". One that is not finite is the worst."""
 
 
 class Trainer:
@@ -91,25 +92,26 @@ class Trainer:
         self.gradients = Gradients(self.model, config, device, processes)
         self.optimiser = Optimiser(self.model, config, processes)
         self.batches_an_epoch = stream.survey.n_batches
-        self.budget = budget_of(config, self.batches_an_epoch)
         self.progress = Progress()
+        self.budget = budget_of(config, self.batches_an_epoch)
         self._started = self._recorded = time.monotonic()
         self._since_record: list[Loss] = []
         self._interrupts = Interrupts(log.display.say)
 
-    def train(self, checkpoint: Path | None) -> Progress:
+    def train(self, state: TrainState | None) -> Progress:
         """Take steps until the budget is used up, and leave `best`, `last` and a checkpoint of the end.
 
-        checkpoint: where to go on; the bundle's model has its weights already. On SIGINT and SIGTERM the step is
-        finished, a checkpoint saved and Interrupted raised.
+        state: of the checkpoint to continue from; the bundle's model has its weights already. On SIGINT and SIGTERM the
+        step is finished, a checkpoint saved and Interrupted raised.
         """
         self.model.train()
         for batch in self.stream.survey.extremes:
             self.gradients.rehearse(batch, self.optimiser.reserve, self.log.display.say)
         torch.manual_seed(self.config.seed + self.processes.rank)
-        if checkpoint is not None:
-            self.progress = restore(checkpoint, self.optimiser, self.device, self.processes.rank)
-            self.log.display.say(f"Going on from step {self.progress.step:,} ({checkpoint}).")
+        if state is not None:
+            self.progress = restore(state, self.optimiser, self.device, self.processes.rank)
+            self.log.display.say(f"Continuing from step {self.progress.step:,}.")
+        self._plan()
         self._started = time.monotonic() - self.progress.seconds
         self._recorded = time.monotonic()
         with self._interrupts.held():
@@ -118,9 +120,22 @@ class Trainer:
                 self._train()
             except Interrupted:
                 self._save()
-                self.log.display.say(f"Stopped at step {self.progress.step:,}. The same command goes on from there.")
+                self.log.display.say(f"Stopped at step {self.progress.step:,}. The same call continues from there.")
                 raise
         return self.progress
+
+    def _plan(self) -> None:
+        """Plan the learning rate for the budget: from the beginning, or from here if the budget was changed."""
+        progress = self.progress
+        budget = {name: float(n) for name in BUDGET if (n := getattr(self.config, name)) is not None}
+        if progress.budget not in (None, budget):
+            progress.planned_step, progress.planned_seconds = progress.step, progress.seconds
+            progress.n_worse = 0
+            self.log.display.say(
+                f"The budget has changed: the learning rate is planned anew from step {progress.step:,}, warm-up too."
+            )
+        progress.budget = budget
+        self.budget = budget_of(self.config, self.batches_an_epoch, progress.planned_step, progress.planned_seconds)
 
     def _train(self) -> None:
         every = self.config.validation_steps or self.batches_an_epoch
@@ -145,22 +160,19 @@ class Trainer:
         self._agree()  # on a signal that came meanwhile
 
     def _mean_of_checkpoints(self) -> dict[str, Tensor]:
-        whole = self.run.whole(lambda message: self.log.display.say(f"warning: {message}"))
-        return mean_weights(bundle.model for _, bundle in islice(whole, self.config.average_checkpoints))
+        intact = self.run.bundles(lambda message: self.log.display.say(f"warning: {message}"))
+        return mean_weights(bundle.model for _, bundle in islice(intact, self.config.average_checkpoints))
 
     def _save(self) -> None:
         """Save a checkpoint of this step, unless there is one."""
         if self.progress.saved_step < self.progress.step:
             self.progress.saved_step = self.progress.step
-            tensors = self.optimiser.tensors()
-            for rank, state in enumerate(self.processes.of_each(random_state(self.device))):
-                tensors[f"random.{rank}"] = state
+            random = dict(enumerate(self.processes.of_each(random_state(self.device))))
+            state = TrainState(self.progress.model_copy(deep=True), self.optimiser.tensors(), random)
             with holding(self.bundle.model, gathered(self.model, {})):
                 self._check_weights()
                 kept = {"keep": self.config.keep_checkpoints, "every": self.config.checkpoint_steps}
-                self.processes.in_first(
-                    lambda: self.run.save_checkpoint(self._carded(), tensors, self.progress, **kept)
-                )
+                self.processes.in_first(lambda: self.run.save_checkpoint(self._carded(), state, **kept))
 
     def _agree(self) -> None:
         """Look at the clock and at signals, alike in all processes. Raises Interrupted in all if one got a signal."""
@@ -178,9 +190,10 @@ class Trainer:
 
     def _step(self, batch: Batch) -> None:
         """Train on a batch; an update that is not finite is left out, and ten in a row end the training."""
-        factor = rate_factor(self.progress.step, self._share(), self.config.warmup_steps, self.config.schedule)
+        since = self.progress.step - self.progress.planned_step
+        factor = rate_factor(since, self._share(), self.config.warmup_steps, self.config.schedule)
         loss = self.gradients.add(batch)
-        norm = whole(nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm))
+        norm = unspread(nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm))
         self.progress.step += 1
         self.progress.target_tokens += loss.n_tokens
         if norm.isfinite():
@@ -202,7 +215,8 @@ class Trainer:
         if self.progress.n_skipped >= MAX_SKIPPED:
             raise TrainingError(
                 f"The gradient was not finite {MAX_SKIPPED} times in a row, last at step {self.progress.step}. "
-                "What was saved is finite. Train anew with --fresh and a lower training.learning_rate."
+                "What was saved is finite. Train anew with a lower training.learning_rate.",
+                ways=["fresh"],
             )
 
     def _record(self, factor: float, norm: float) -> None:
@@ -216,9 +230,9 @@ class Trainer:
             nll=float(nll) / sums.n_tokens,
             tokens_per_second=sums.n_tokens / (now - self._recorded),
             learning_rate_factor=factor,
-            gradient_norm=norm if math.isfinite(norm) else None,
+            gradient_norm=norm,
             seconds=self.progress.seconds,
-            seconds_left=self.progress.seconds * (1 / share - 1),
+            seconds_left=(self.progress.seconds - self.progress.planned_seconds) * (1 / share - 1),
             progress=share,
         )
         self._recorded, self._since_record = now, []
@@ -240,7 +254,7 @@ class Trainer:
             self.model.train()
             if isinstance(figures, Interrupted):
                 raise figures
-            best = self.progress.best_score is None or figures["score"] > self.progress.best_score
+            best = self._is_best(figures["score"])
             self.progress.n_worse = 0 if best else self.progress.n_worse + 1
             if best:
                 self.progress.best_score, self.progress.best_step = figures["score"], self.progress.step
@@ -248,6 +262,16 @@ class Trainer:
         seconds = time.monotonic() - self._started
         self.log.write("valid", step=self.progress.step, best=best, seconds=seconds, **figures)
         self._recorded += time.monotonic() - began  # a validation does not count as training speed
+
+    def _is_best(self, score: float) -> bool:
+        """Return whether a score is the best so far; one that is not finite never is."""
+        if not math.isfinite(score):
+            self.log.display.say(
+                f"warning: the score of the validation at step {self.progress.step:,} is not finite; it is not kept as "
+                "the best. A lower training.learning_rate helps."
+            )
+            return False
+        return self.progress.best_score is None or score > self.progress.best_score
 
     def _figures(self) -> dict[str, float] | Interrupted:
         """Return what the validation finds, or the signal that ended it."""
@@ -261,16 +285,16 @@ class Trainer:
         """Raise TrainingError if the weights are not finite, so that such a model is never saved."""
         if not all(bool(p.isfinite().all()) for p in self.bundle.model.parameters()):
             raise TrainingError(
-                f"The weights are not finite at step {self.progress.step}. What was saved is. Train anew with --fresh "
-                "and a lower training.learning_rate."
+                f"The weights are not finite at step {self.progress.step}. What was saved is. Train anew with a lower "
+                "training.learning_rate.",
+                ways=["fresh"],
             )
 
     def _carded(self, figures: dict[str, float] | None = None) -> Bundle:
         """Return the bundle with a card that says how far it was trained."""
-        card = {**self.bundle.card, "trained": self.progress.as_dict()}
-        if figures:
-            card["validation"] = figures
-        return dataclasses.replace(self.bundle, card=card)
+        validation = {name: finite(value) for name, value in (figures or {}).items()}
+        trained = {"trained": self.progress.model_copy(deep=True), "validation": validation}
+        return dataclasses.replace(self.bundle, card=self.bundle.card.model_copy(update=trained))
 
 
 @torch.no_grad()

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from regard.training.processes import ALONE, Processes
-from regard.training.sharding import spread_as, whole
+from regard.training.sharding import spread_as, unspread
 
 # The five steps of the Polar Express: at each the odd polynomial that brings the singular values closest to one.
 POLAR_EXPRESS = (
@@ -76,7 +76,7 @@ class Muon(torch.optim.Optimizer):
             momentum.lerp_(parameter.grad, 1 - group["momentum"])
             looks_ahead.append(torch.lerp(parameter.grad, momentum, group["momentum"]))
         rows, columns = parameters[0].shape[-2:]
-        stacked = torch.cat([whole(x).view(-1, rows, columns) for x in looks_ahead])
+        stacked = torch.cat([unspread(x).view(-1, rows, columns) for x in looks_ahead])
         rate = group["lr"] * max(1.0, rows / columns) ** 0.5
         updates = self._orthogonalised(stacked).split([x.numel() // (rows * columns) for x in looks_ahead])
         for parameter, update in zip(parameters, updates, strict=True):

@@ -1,5 +1,7 @@
 """Which parameter is updated by which optimiser."""
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 
@@ -7,7 +9,7 @@ from regard.training.averaging import MovingAverage
 from regard.training.config import TrainingConfig
 from regard.training.muon import Muon
 from regard.training.processes import ALONE, Processes
-from regard.training.sharding import spread_as, whole
+from regard.training.sharding import spread_as, unspread
 
 
 class Optimiser:
@@ -59,14 +61,32 @@ class Optimiser:
         They gather in the same order, whatever that of their dictionaries is after a restore.
         """
         average = self.average.tensors() if self.average is not None else {}
-        return {f"average.{name}": whole(tensor) for name, tensor in average.items()} | {
-            f"{i}.{index}.{name}": whole(value)
+        return {f"average.{name}": unspread(tensor) for name, tensor in average.items()} | {
+            f"{i}.{index}.{name}": unspread(value)
             for i, part in enumerate(self.parts)
             for index, state in sorted(part.state_dict()["state"].items())
             for name, value in sorted(state.items())
         }
 
-    def restore(self, tensors: dict[str, Tensor]) -> None:
+    def remembered(self) -> dict[str, tuple[tuple[int, ...], torch.dtype]]:
+        """Return the shape and type of everything that `tensors` may return, by name. Parameters must not be spread.
+
+        A parameter that never had a gradient is not remembered.
+        """
+        found = {}
+        if self.average is not None:
+            found = {f"average.{name}": (tuple(x.shape), x.dtype) for name, x in self.average.tensors().items()}
+        for i, part in enumerate(self.parts):
+            parameters = [p for group in part.param_groups for p in group["params"]]
+            for index, parameter in enumerate(parameters):
+                like = tuple(parameter.shape), torch.float32
+                names = {"momentum": like} if isinstance(part, Muon) else {"exp_avg": like, "exp_avg_sq": like}
+                if not isinstance(part, Muon):
+                    names["step"] = (), torch.float32
+                found |= {f"{i}.{index}.{name}": value for name, value in names.items()}
+        return found
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
         """Take back what `tensors` returned."""
         mine = {name: value for name, value in tensors.items() if not name.startswith("average.")}
         if self.average is not None:

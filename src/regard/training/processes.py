@@ -115,6 +115,8 @@ def together(device: torch.device) -> Iterator[Processes]:
     if size == 1:
         yield ALONE
         return
+    if device.type == "cuda":
+        torch.cuda.set_device(device)  # NCCL takes the current one
     dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
     processes = Processes(dist.get_rank(), size)
     try:

@@ -1,9 +1,10 @@
-"""The directory of a run: what lies in it, whose it is, and where a training can go on.
+"""The directory of a run: what lies in it, whose it is, and where a training can continue.
 
 RUN/recipe.toml     the settings, fully resolved
-RUN/log.jsonl       one JSON object a line: kind "train" or "valid"
+RUN/log.jsonl       one JSON object a line: kind "train", "valid" or "skipped"
 RUN/best, RUN/last  bundles
 RUN/checkpoints     step-N: a bundle plus the state of the training; never overwritten, the newest few are kept
+RUN/data            a corpus that was handed in from Python and has no file of its own
 RUN/tokens          shards of ids, of a corpus that is too large for memory
 RUN/.lock           held while a training runs; RUN/.owner.json says whose it is
 """
@@ -11,31 +12,37 @@ RUN/.lock           held while a training runs; RUN/.owner.json says whose it is
 import json
 import os
 import platform
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
-import torch
 from filelock import FileLock, Timeout
-from safetensors.torch import load, save
-from torch import Tensor
 
-from regard.bundle import MANIFEST, Bundle, load_bundle, read_card, read_extra, save_bundle
-from regard.errors import BundleError, RunError
-from regard.replacing import standing, sync
+from regard.bundle import Bundle, load_bundle, read_card, save_bundle
+from regard.bundle.card import Card
+from regard.bundle.files import MANIFEST
+from regard.errors import BundleError, RunError, shown
+from regard.replacing import real, standing, sync
+from regard.training.config import TrainingConfig
 from regard.training.optimiser import Optimiser
-from regard.training.progress import Progress
-from regard.training.randomness import set_random_state
+from regard.training.state import TrainState, read_state, refuse_unfit
 
 UNFINISHED_RECIPE, LOCK, OWNER = ".recipe.toml.tmp", ".lock", ".owner.json"
-TENSORS, NUMBERS = "train_state.safetensors", "train_state.json"
+MOST_RECIPE_BYTES = 2**16
+
+LONGEST_NAME = 200
+"""Bytes of a run's name. Most file systems take 255, and some names are made longer while they are replaced."""
+
+Warn = Callable[[str], None]
+
+_CHECKPOINT = re.compile(r"step-(0|[1-9][0-9]{0,17})", re.ASCII)
 
 
 class RunFolder:
-    """The directory that `--to` named."""
+    """The directory of a run."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -43,17 +50,54 @@ class RunFolder:
         self.log = path / "log.jsonl"
         self.best, self.last = path / "best", path / "last"
         self.checkpoints = path / "checkpoints"
-        self.tokens = path / "tokens"
+        self.data, self.tokens = path / "data", path / "tokens"
 
     def check(self) -> None:
-        """Raise RunError if the directory is a file or holds something else than a run."""
+        """Raise RunError if there can be no run of that name, or if the directory is a file or holds something else."""
+        self._check_name()
         if self.path.exists() and not self.path.is_dir():
-            raise RunError(f"{self.path} is a file; --to needs a directory for the run. Choose another name.")
-        if self.path.is_dir() and not self._is_run() and (found := self._contents()):
+            raise RunError(f"{self.path} is a file; a run needs a directory. Choose another name.")
+        if not self.path.is_dir():
+            return
+        self._check_parts()
+        if not self._is_run() and (found := self._contents()):
             raise RunError(
-                f"{self.path} exists and is not a run of regard (it holds {', '.join(found[:3])}). "
-                "Nothing was changed. Choose another directory for --to."
+                f"{self.path} exists and is not a run of regard (it holds {', '.join(map(shown, found[:3]))}). "
+                "Nothing was changed. Choose another directory."
             )
+
+    def _check_parts(self) -> None:
+        """Raise RunError if something stands where a part of the run belongs that is none."""
+        files = self.recipe, self.log, self.path / LOCK, self.path / OWNER
+        folders = [self.best, self.last, self.checkpoints, self.data, self.tokens]
+        if self.checkpoints.is_dir() and not self.checkpoints.is_symlink():
+            folders += [path for path in self.checkpoints.iterdir() if _CHECKPOINT.fullmatch(path.name)]
+        advice = "Remove it, or choose another directory."
+        for path in (*files, *folders):
+            if path.is_symlink():  # it would be written through, to wherever it points
+                raise RunError(f"{path} is a link; a run holds its files itself. {advice}")
+            if path.exists() and path.is_dir() != (path in folders):
+                wanted = "directory" if path in folders else "file"
+                raise RunError(f"{path} is not a {wanted}, and a run keeps one there. {advice}")
+
+    def _check_name(self) -> None:
+        name = self.path.name or real(self.path).name
+        try:
+            os.fspath(self.path.absolute()).encode()
+        except UnicodeEncodeError:
+            raise RunError(
+                f"The path {os.fspath(self.path)!r} is not UTF-8, so no file could name this run. Choose another."
+            ) from None
+        if (n_bytes := len(name.encode())) > LONGEST_NAME:
+            raise RunError(
+                f"The name {shown(name)} has {n_bytes} bytes; a run's may have {LONGEST_NAME}. Choose a shorter one."
+            )
+        try:
+            self.path.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        except (OSError, ValueError) as error:
+            raise RunError(f"{shown(self.path)} cannot be used: {error}. Choose another directory.") from error
 
     @contextmanager
     def owned(self) -> Iterator[None]:
@@ -108,8 +152,21 @@ class RunFolder:
             for path in (self.path, self.path.parent):
                 sync(path)
         except OSError as error:
+            raise RunError(f"{self.path} cannot be written: {error.strerror}. Choose another directory.") from error
+
+    def recipe_text(self) -> str | None:
+        """Return the settings that the run was begun with, or None if it has not been begun. Raises RunError."""
+        if not self._is_run():
+            return None
+        try:
+            with self.recipe.open("rb") as file:
+                content = file.read(MOST_RECIPE_BYTES + 1)
+            if len(content) > MOST_RECIPE_BYTES:
+                raise RunError(f"{self.recipe} has more than {MOST_RECIPE_BYTES:,} bytes, so it is none of ours.")
+            return content.decode("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
             raise RunError(
-                f"{self.path} cannot be written: {error.strerror}. Free the way, or choose another."
+                f"{self.recipe} cannot be read: {error}. Put it back from a copy.", ways=["fresh"]
             ) from error
 
     def _is_run(self) -> bool:
@@ -118,35 +175,44 @@ class RunFolder:
 
     def _contents(self) -> list[str]:
         """Return the names in the directory, without what a killed start may have left."""
-        ours = [UNFINISHED_RECIPE, LOCK, OWNER, self.tokens.name]
+        ours = [UNFINISHED_RECIPE, LOCK, OWNER, self.tokens.name, self.data.name]
         if self.checkpoints.is_dir() and not any(self.checkpoints.iterdir()):
             ours.append(self.checkpoints.name)
-        return sorted(p.name for p in self.path.iterdir() if p.name not in ours)
+        return sorted(p.name for p in self.path.iterdir() if p.name not in ours and ".tmp-" not in p.name)
 
     def steps(self) -> list[Path]:
         """Return the checkpoints, newest first."""
-        found = (path for path in self.checkpoints.glob("step-*") if path.name.removeprefix("step-").isdigit())
-        return sorted(found, key=step_of, reverse=True)
+        if not self.checkpoints.is_dir():
+            return []
+        found = (path for path in self.checkpoints.iterdir() if _CHECKPOINT.fullmatch(path.name))
+        return sorted((path for path in found if path.is_dir() and not path.is_symlink()), key=step_of, reverse=True)
 
-    def whole(self, warn: Callable[[str], None]) -> Iterator[tuple[Path, Bundle]]:
-        """Yield the checkpoints that are whole, newest first, with their bundles; each damaged one is warned of."""
+    def bundles(self, warn: Warn) -> Iterator[tuple[Path, Bundle]]:
+        """Yield the checkpoints whose models are intact, newest first, with their bundles; the others are warned of."""
         for path in self.steps():
             try:
-                bundle = load_bundle(path)
-                if read_extra(path, TENSORS) is not None and read_extra(path, NUMBERS) is not None:
-                    yield path, bundle
-                else:
-                    warn(f"{path} has no state of the training; an older checkpoint is tried.")
+                yield path, load_bundle(path)
             except BundleError as error:
-                warn(f"{error} An older checkpoint is tried.")
+                warn(f"{error.message} An older checkpoint is tried.")
             except OSError as error:
                 warn(f"{path} cannot be read: {error.strerror}. An older checkpoint is tried.")
 
-    def newest(self, warn: Callable[[str], None]) -> tuple[Path, Bundle] | None:
-        """Return the newest checkpoint that is whole, with its bundle, as `whole` does."""
-        return next(self.whole(warn), None)
+    def newest(self, config: TrainingConfig, warn: Warn) -> tuple[Path, Bundle, TrainState] | None:
+        """Return the newest checkpoint from which a training with these settings can continue, with what it holds."""
+        for path, bundle in self.bundles(warn):
+            try:
+                state = read_state(path)
+                if state is not None:
+                    refuse_unfit(state, Optimiser(bundle.model, config), path)
+                    return path, bundle, state
+                warn(f"{path} has no state of the training; an older checkpoint is tried.")
+            except BundleError as error:
+                warn(f"{error.message} An older checkpoint is tried.")
+            except OSError as error:
+                warn(f"{path} cannot be read: {error.strerror}. An older checkpoint is tried.")
+        return None
 
-    def card_of_last(self) -> dict[str, Any] | None:
+    def card_of_last(self) -> Card | None:
         """Return what is known of the model in `last`, or else in `best`. Raises BundleError if it cannot be loaded."""
         there = [path for path in (self.last, self.best) if standing(path, MANIFEST).is_dir()]
         return load_bundle(there[0]).card if there else None
@@ -154,25 +220,24 @@ class RunFolder:
     def save_best(self, bundle: Bundle) -> None:
         """Write `best`, unless a better one stands there: before a kill, a run came further than its checkpoints."""
         with suppress(BundleError, OSError):  # there is none, or it is damaged
-            if read_card(self.best)["validation"]["score"] > bundle.card["validation"]["score"]:
+            before, now = read_card(self.best).validation.get("score"), bundle.card.validation.get("score")
+            if before is not None and now is not None and before > now:
                 return
         save_bundle(bundle, self.best)
 
-    def save_checkpoint(
-        self, bundle: Bundle, tensors: dict[str, Tensor], progress: Progress, keep: int, every: int = 1
-    ) -> None:
+    def save_checkpoint(self, bundle: Bundle, state: TrainState, keep: int, every: int = 1) -> None:
         """Write `last` and the checkpoint of this step, then let go of all but the newest `keep`.
 
-        In this order, since a run goes on from its checkpoints: killed between the two, it would leave `last` behind.
-        tensors: what the optimisers remember, and as random.0 and so on the state of each process's random numbers.
+        In this order, since a run continues from its checkpoints: killed between the two, it would leave `last` behind.
         every: a checkpoint of any other step, where a signal came, stays only until the next, and takes nobody's place.
         """
-        damaged = [path for path in self.steps() if step_of(path) >= progress.step]  # or it would have gone on there
-        extra = {TENSORS: save(tensors), NUMBERS: json.dumps(progress.as_dict()).encode()}
+        step = state.progress.step
+        damaged = [path for path in self.steps() if step_of(path) >= step]  # or it would have continued there
+        extra = state.files()
         self._remove(damaged)
         save_bundle(bundle, self.last)
-        save_bundle(bundle, self.checkpoints / f"step-{progress.step}", extra=extra)
-        past = [path for path in self.steps() if step_of(path) < progress.step]
+        save_bundle(bundle, self.checkpoints / f"step-{step}", extra=extra)
+        past = [path for path in self.steps() if step_of(path) < step]
         kept = [path for path in past if step_of(path) % every == 0][: keep - 1]
         self._remove(path for path in past if path not in kept)
 
@@ -190,25 +255,7 @@ def step_of(checkpoint: Path) -> int:
 def _described(owner: Path) -> str:
     """Return whose a run is, in words."""
     try:
-        whose = json.loads(owner.read_bytes())
-        return f"process {whose['process']} on {whose['host']}, since {whose['since']}"
-    except (OSError, ValueError, KeyError):
+        whose = json.loads(owner.read_bytes()[:MOST_RECIPE_BYTES])
+        return shown(f"process {whose['process']} on {whose['host']}, since {whose['since']}", 200)
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return "another process"
-
-
-def restore(checkpoint: Path, optimiser: Optimiser, device: torch.device, rank: int = 0) -> Progress:
-    """Give the optimisers and torch's random numbers the state of a checkpoint and return where it stands.
-
-    A process that the checkpoint knows nothing of, since there were fewer then, keeps its random numbers.
-    """
-    tensors, numbers = read_extra(checkpoint, TENSORS), read_extra(checkpoint, NUMBERS)
-    assert tensors is not None and numbers is not None, "`newest` returns only checkpoints with a state"
-    state = load(tensors)
-    random = {name: state.pop(name) for name in list(state) if name.startswith("random.")}
-    if (mine := random.get(f"random.{rank}")) is not None:
-        set_random_state(mine, device)
-    optimiser.restore(state)
-    values = json.loads(numbers)
-    if "window" in values:  # as runs of the first format say
-        values["pool"] = values.pop("window")
-    return Progress(**values)

@@ -11,25 +11,37 @@ WSD_DECAY = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """When a training ends; None means no such limit. seconds counts training time, earlier sittings included."""
+    """When a training ends; None means no such limit. seconds counts training time, earlier sittings included.
+
+    first_step, first_seconds: where the learning rate was planned, which is not zero if the budget was changed since.
+    """
 
     steps: float | None
     seconds: float | None
+    first_step: int = 0
+    first_seconds: float = 0.0
 
     def progress(self, step: int, seconds: float) -> float:
-        """Return the share of the budget that is used up, 0 to 1."""
-        shares = [step / self.steps] if self.steps else []
-        if self.seconds:
-            shares.append(seconds / self.seconds)
+        """Return the share of the budget that is used up since it was planned, 0 to 1."""
+        shares = []
+        if self.steps is not None:
+            shares.append(_share(step - self.first_step, self.steps - self.first_step))
+        if self.seconds is not None:
+            shares.append(_share(seconds - self.first_seconds, self.seconds - self.first_seconds))
         return min(1.0, max(shares))
 
 
-def budget_of(config: TrainingConfig, batches_an_epoch: int) -> Budget:
-    """Return the budget that steps, epochs and minutes leave together."""
+def _share(used: float, of: float) -> float:
+    return used / of if of > 0 else 1.0
+
+
+def budget_of(config: TrainingConfig, batches_an_epoch: int, first_step: int = 0, first_seconds: float = 0.0) -> Budget:
+    """Return the budget that steps, epochs and minutes leave together, for a learning rate planned from a step on."""
     limits = [float(config.steps)] if config.steps else []
     if config.epochs:
         limits.append(config.epochs * batches_an_epoch)
-    return Budget(min(limits, default=None), config.minutes * 60 if config.minutes else None)
+    seconds = config.minutes * 60 if config.minutes else None
+    return Budget(min(limits, default=None), seconds, first_step, first_seconds)
 
 
 def rate_factor(step: int, progress: float, warmup_steps: int, schedule: Schedule = "linear") -> float:

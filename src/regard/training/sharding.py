@@ -29,7 +29,7 @@ def is_spread(tensor: Tensor) -> bool:
     return hasattr(tensor, "placements")
 
 
-def whole(tensor: Tensor) -> Tensor:
+def unspread(tensor: Tensor) -> Tensor:
     """Return a tensor as it is without its being spread. All processes must ask for it."""
     return tensor.full_tensor() if is_spread(tensor) else tensor  # type: ignore[attr-defined]
 
@@ -47,4 +47,4 @@ def gathered(model: nn.Module, tensors: Mapping[str, Tensor]) -> dict[str, Tenso
     """Return tensors by name as whole ones: those given, or else a model's parameters if they are spread."""
     if not tensors and any(map(is_spread, model.parameters())):
         tensors = dict(model.named_parameters())
-    return {name: whole(tensor.detach()) for name, tensor in tensors.items()}
+    return {name: unspread(tensor.detach()) for name, tensor in tensors.items()}

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from regard.errors import DataError
 from regard.text.reading.lines import LONGEST, lines_of, read_lines
-from regard.text.reading.pairs import READERS, ReadReport, read_pairs
+from regard.text.reading.pairs import READERS, ReadReport, pairs_of, read_pairs
 
 
 @pytest.fixture
@@ -182,3 +182,20 @@ def test_other_numbers_of_files_are_refused(write, names):
     message = message_of(read_pairs, [write(name, "text") for name in names])
     assert "expected two files (source and target, line by line) or one .tsv (source, tab, target)" in message
     assert message.startswith("Found no file;") == (not names)
+
+
+def test_pairs_from_memory_are_kept_and_dropped_as_those_of_files(write):
+    rows = [("one", "eins"), ("", "zwei"), ("three", " \x07 "), ("four", "vier"), ("x" * 11, "y")]
+    here = pairs_of(rows, longest=10)
+    there = read_pairs([write("a.tsv", "".join(f"{source}\t{target}\n" for source, target in rows))], 10)
+    assert list(here) == list(there) == [("one", "eins"), ("four", "vier")]
+    assert here.report == there.report == ReadReport(5, 2, {"empty": 2, "too long": 1})
+
+
+def test_pairs_from_memory_of_which_none_is_left_are_refused():
+    with pytest.raises(
+        DataError, match=r"^the data: no pair is left\. 1 pair read, 0 kept, 1 dropped \(1 empty\)\. Expec"
+    ):
+        pairs_of([("", "a")])
+    with pytest.raises(DataError, match=r"^valid: no pair is left\. 0 pairs read"):
+        pairs_of([], "valid")

@@ -62,10 +62,11 @@ def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path):
     assert documents_of(tmp_path, b"\xef\xbb\xbfa\rb") == ["a\nb"]
 
 
-def test_a_file_that_is_changed_while_it_is_read_is_noticed(tmp_path):
+@pytest.mark.parametrize("now", [b"a" * 60, b"\xff" * 60, b""])
+def test_a_file_that_is_changed_while_it_is_read_is_noticed(tmp_path, now):
     path = written(tmp_path, "ä\n".encode() * 20)
     text = Passages.read(path, "file")
-    path.write_bytes(b"a" * 60)
+    path.write_bytes(now)
     with pytest.raises(DataError, match="was changed while it was read"):
         list(text)
 
@@ -108,3 +109,31 @@ def test_a_passage_ends_at_the_first_line_end_behind_its_length():
     assert list(Passages.of(["ab\ncd\n\nef\n", "a"])) == ["ab\ncd", "\n\nef", "\n", "a"]
     assert list(Passages.of(["ab\ncd \ne"])) == ["ab\ncd \ne"]
     assert "".join(Passages.of(["a\nb", "c"]).apart()) == "a\nb\nc"
+
+
+@pytest.mark.usefixtures("small")
+@given(documents=st.lists(st.text(st.sampled_from("ab \n\r\té\ud800\ufeff"), max_size=9), min_size=1, max_size=6))
+def test_documents_from_memory_and_spooled_ones_are_those_that_were_given(tmp_path_factory, documents):
+    contents = [normalise_running(document) for document in documents]
+    expected = [content for content in contents if content.strip()]
+    if not expected or "".join(contents) == "\ufeff":  # a byte order mark alone is no text
+        return
+    path = written(tmp_path_factory.mktemp("text"), "".join(contents).encode())
+    ends = [len("".join(contents[:i]).encode()) for i in range(len(contents) + 1)]
+    here, there = Passages.of(documents), Passages.spooled(path, ends)
+    assert here.documents() == there.documents() == expected
+    assert list(here) == list(there) and here.sizes.tolist() == there.sizes.tolist()
+
+
+@pytest.mark.parametrize("documents", [[], [""], ["", ""], ["\ufeff"], [" "], ["\n", " \t"]])
+def test_documents_without_any_text_are_refused(documents):
+    with pytest.raises(DataError):
+        Passages.of(documents)
+
+
+def test_spooled_documents_that_were_changed_are_noticed(tmp_path):
+    path = written(tmp_path, "ä\nö\n".encode())
+    text = Passages.spooled(path, [0, 3, 6])
+    path.write_bytes(b"abcdef")
+    with pytest.raises(DataError, match="was changed while it was read"):
+        list(text)

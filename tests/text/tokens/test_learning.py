@@ -105,8 +105,32 @@ def test_vocabularies_of_byte_level_bpe_grow_with_the_text():
         ({"joint": False}, "one side only"),
         ({"kind": "bpe", "vocabulary": 270}, "is 270; for running text, 'bpe' needs 300 at least"),
         ({"vocabulary": 300}, "is 300; for running text, 'characters' needs 356 at least"),
+        ({"vocabulary": 365, "n_control_ids": 10}, "is 365; for running text, 'characters' needs 366 at least"),
+        ({"kind": "bpe", "vocabulary": 308, "n_control_ids": 50}, "is 308; for running text, 'bpe' needs 309 at least"),
     ],
 )
 def test_settings_that_running_text_has_not_are_refused(settings, message):
     with pytest.raises(ConfigError, match=message):
         train_running_tokenizer(TEXT, TokenizerConfig(**settings))
+
+
+def test_control_ids_must_leave_room_for_what_every_text_needs():
+    least = 3 + 50 + 115 + 95  # marks, control ids, bytes beyond ASCII and ASCII
+    message = (
+        f"tokenizer.vocabulary is {least - 1}; with 50 control ids it must be {least} at least, so that every text"
+    )
+    with pytest.raises(ConfigError, match=message):
+        train_tokenizers(PAIRS, TokenizerConfig(vocabulary=least - 1, n_control_ids=50))
+    tokenizer, _, _ = train_tokenizers(PAIRS, TokenizerConfig(vocabulary=least, n_control_ids=50))
+    assert (tokenizer.vocabulary, tokenizer.n_control) == (least, 50)
+
+
+def test_running_text_has_control_ids_as_set_and_its_characters_are_counted_without_them():
+    plain, reason = train_running_tokenizer(TEXT, TokenizerConfig())
+    controlled, again = train_running_tokenizer(TEXT, TokenizerConfig(n_control_ids=10))
+    assert (controlled.n_control, controlled.vocabulary) == (10, plain.vocabulary + 10)
+    assert again == reason
+    smallest, _ = train_running_tokenizer(TEXT, TokenizerConfig(vocabulary=366, n_control_ids=10))
+    assert smallest.vocabulary == 366
+    smallest, _ = train_running_tokenizer(TEXT, TokenizerConfig(kind="bpe", vocabulary=309, n_control_ids=50))
+    assert (smallest.vocabulary, smallest.n_control) == (309, 50)

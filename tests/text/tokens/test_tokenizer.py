@@ -140,49 +140,80 @@ def test_an_id_outside_the_vocabulary_is_our_own_mistake():
 
 
 @each_kind
-def test_a_saved_tokenizer_loads_as_the_same(tokenizer, tmp_path):
+def test_a_saved_tokenizer_is_read_as_the_same(tokenizer, tmp_path):
     tokenizer.save(tmp_path / "tokenizer.json")
-    loaded = Tokenizer.load(tmp_path / "tokenizer.json")
-    assert loaded.vocabulary == tokenizer.vocabulary
-    assert loaded.encode_many(TRAPS + GERMAN) == tokenizer.encode_many(TRAPS + GERMAN)
-    assert [loaded.decode(tokenizer.encode(text)) for text in TRAPS] == [normalise(text) for text in TRAPS]
-    loaded.save(tmp_path / "again.json")
+    again = Tokenizer.read((tmp_path / "tokenizer.json").read_bytes(), "tokenizer.json")
+    assert (again.vocabulary, again.kind, again.n_control) == (tokenizer.vocabulary, tokenizer.kind, 0)
+    assert again.fingerprint == tokenizer.fingerprint
+    assert again.encode_many(TRAPS + GERMAN) == tokenizer.encode_many(TRAPS + GERMAN)
+    assert [again.decode(tokenizer.encode(text)) for text in TRAPS] == [normalise(text) for text in TRAPS]
+    again.save(tmp_path / "again.json")
     assert (tmp_path / "again.json").read_bytes() == (tmp_path / "tokenizer.json").read_bytes()
 
 
-def test_a_missing_file_is_refused(tmp_path):
-    with pytest.raises(BundleError, match=r"none\.json cannot be read \(No such file or directory\)"):
-        Tokenizer.load(tmp_path / "none.json")
-
-
 @pytest.mark.parametrize("damage", [b"", b"{", b"{}", b"\xff", b"[1, 2]"])
-def test_a_damaged_file_is_refused(damage, tmp_path):
-    (tmp_path / "tokenizer.json").write_bytes(damage)
-    with pytest.raises(BundleError, match="is not a tokenizer, or is damaged"):
-        Tokenizer.load(tmp_path / "tokenizer.json")
+def test_a_damaged_file_is_refused(damage):
+    with pytest.raises(BundleError, match=r"here/t\.json is not a tokenizer, or is damaged"):
+        Tokenizer.read(damage, "here/t.json")
 
 
-def saved_without(piece: str, path) -> None:
-    TRAINED["characters"].save(path)
-    content = json.loads(path.read_text("utf-8"))
-    ids = content["model"]["vocab"]
-    ids["instead"] = ids.pop(piece)
-    path.write_text(json.dumps(content), encoding="utf-8")
+@pytest.mark.parametrize("piece", ["<0xC3>", "a"])
+def test_a_tokenizer_that_could_meet_unknown_characters_is_refused(piece, tmp_path):
+    TRAINED["characters"].save(tmp_path / "tokenizer.json")
+    content = json.loads((tmp_path / "tokenizer.json").read_text("utf-8"))
+    content["pieces"].remove(piece)
+    with pytest.raises(BundleError, match=f"lacks 1 pieces, first '{piece}'"):
+        Tokenizer.read(json.dumps(content).encode(), "tokenizer.json")
 
 
-def test_a_tokenizer_with_other_special_pieces_is_refused(tmp_path):
-    saved_without("</s>", tmp_path / "tokenizer.json")
-    with pytest.raises(BundleError, match="must begin with the pieces <pad>, <s>, </s>"):
-        Tokenizer.load(tmp_path / "tokenizer.json")
+CONTROLLED = {
+    **{kind: Tokenizer.train(GERMAN, TokenizerConfig(kind=kind, n_control_ids=5), 320) for kind in TRAINED},
+    **{f"running {kind}": Tokenizer.train_running(GERMAN, kind, 400, 5) for kind in ("bpe", "characters")},
+}
 
 
-def test_a_tokenizer_that_could_meet_unknown_characters_is_refused(tmp_path):
-    saved_without("<0xC3>", tmp_path / "tokenizer.json")
-    with pytest.raises(BundleError, match="lacks 1 pieces, first '<0xC3>'"):
-        Tokenizer.load(tmp_path / "tokenizer.json")
+@pytest.mark.parametrize("tokenizer", CONTROLLED.values(), ids=CONTROLLED.keys())
+@given(text=st.text(st.characters()) | st.lists(st.sampled_from([*TRAPS, "<control 0>", "<control 4>"])).map("".join))
+@settings(deadline=None)
+def test_no_text_is_encoded_to_a_control_id_and_it_still_comes_back(tokenizer, text):
+    ids = tokenizer.encode(text)
+    assert not set(range(EOS + 1 + tokenizer.n_control)) & set(ids)
+    assert tokenizer.decode(ids) == tokenizer.normalise(text)
+    assert tokenizer.encode_with_offsets(text)[0] == tokenizer.encode_many([text])[0] == ids
 
 
-@pytest.mark.parametrize("settings", [{"vocabulary": 100}, {"kind": "sentences"}, {"size": 4000}])
+@pytest.mark.parametrize("tokenizer", CONTROLLED.values(), ids=CONTROLLED.keys())
+def test_a_control_id_stands_for_no_text(tokenizer):
+    ids = tokenizer.encode("Männer über")
+    mixed = [j for i, token in enumerate(ids) for j in (3 + i % 5, token)]
+    assert tokenizer.decode([*mixed, 7]) == tokenizer.decode(ids) == "Männer über"
+    assert tokenizer.decode([3, 4, 5, 6, 7]) == ""
+    assert [tokenizer.token_bytes(i) for i in range(8)] == [b""] * 8
+    assert tokenizer.pieces([3, 7]) == ["<control 0>", "<control 4>"]
+
+
+@pytest.mark.parametrize("tokenizer", CONTROLLED.values(), ids=CONTROLLED.keys())
+def test_control_ids_are_read_again(tokenizer, tmp_path):
+    tokenizer.save(tmp_path / "t.json")
+    again = Tokenizer.read((tmp_path / "t.json").read_bytes(), "t.json")
+    assert again.n_control == tokenizer.n_control == 5
+    assert again.encode_many(TRAPS) == tokenizer.encode_many(TRAPS)
+
+
+def test_a_tokenizer_says_what_it_is():
+    assert repr(TRAINED["bpe"]) == f"Tokenizer({TRAINED['bpe'].vocabulary} bpe pieces of sentences)"
+    assert repr(CONTROLLED["running characters"]).endswith(" characters pieces of running text)")
+
+
+def test_tokenizers_that_differ_have_other_fingerprints():
+    found = [tokenizer.fingerprint for tokenizer in [*TRAINED.values(), *CONTROLLED.values()]]
+    assert len(set(found)) == len(found) and {len(name) for name in found} == {16}
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"vocabulary": 100}, {"kind": "sentences"}, {"size": 4000}, {"n_control_ids": 1025}, {"n_control_ids": -1}],
+)
 def test_settings_out_of_range_or_unknown_are_refused(settings):
     with pytest.raises(ValidationError):
         TokenizerConfig(**settings)

@@ -30,7 +30,7 @@ class ReadReport:
         """Return the counts as one sentence."""
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in self.dropped.items())
         dropped = f"{self.read - self.kept:,} dropped ({reasons})" if reasons else "none dropped"
-        return f"{self.read:,} pairs read, {self.kept:,} kept, {dropped}."
+        return f"{self.read:,} pair{'s' * (self.read != 1)} read, {self.kept:,} kept, {dropped}."
 
 
 class LinePairs(Sliced[Pair]):
@@ -60,7 +60,11 @@ def read_pairs(paths: Sequence[Path], longest: int = LONGEST) -> Pairs:
 
     Raises DataError if a file cannot be read, the sides do not fit, or nothing is left.
     """
-    rows = READERS[_reader_for(paths)](paths)
+    return pairs_of(READERS[_reader_for(paths)](paths), _names(paths), longest)
+
+
+def pairs_of(rows: SentencePairs, name: str = "the data", longest: int = LONGEST) -> Pairs:
+    """Return the pairs that have text on both sides and are not too long. Raises DataError if nothing is left."""
     is_kept = np.ones(len(rows), dtype=bool)
     dropped: Counter[str] = Counter()
     for i, pair in enumerate(rows):
@@ -69,7 +73,7 @@ def read_pairs(paths: Sequence[Path], longest: int = LONGEST) -> Pairs:
             is_kept[i] = False
     report = ReadReport(len(rows), int(is_kept.sum()), dict(dropped))
     if not report.kept:
-        raise DataError(f"{_names(paths)}: no pair is left. {report.summary()} Expected text on both sides.")
+        raise DataError(f"{name}: no pair is left. {report.summary()} Expected text on both sides.")
     return Pairs(rows, np.flatnonzero(is_kept), report)
 
 

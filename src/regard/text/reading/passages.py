@@ -47,30 +47,34 @@ class Passages(Sliced[str]):
     def read(cls, path: Path, documents: Documents) -> "Passages":
         """Return the passages of a text file. Raises DataError if it cannot be read, is no UTF-8, or holds no text."""
         file = TextFile.at(path)
-        passages = cls._found(file, _spans(file) if documents == "file" else _lines(file))
-        if not len(passages):
-            raise DataError(f"{path} holds no text, only blank lines and marks; expected running text.")
-        return passages
+        return cls._found(file, _spans(file) if documents == "file" else _lines(file))
 
     @classmethod
     def of(cls, documents: Sequence[str]) -> "Passages":
-        """Return the passages of documents that are in memory."""
+        """Return the passages of documents that are in memory. Raises DataError if they hold no text."""
         contents = [normalise_running(document).encode() for document in documents]
-        places = pairwise(accumulate(map(len, contents), initial=0))
-        content = b"".join(contents)
-        borders = ([start, *_cuts(content, start, end), end] for start, end in places)
-        spans = ((*span, i == 0) for of_document in borders for i, span in enumerate(pairwise(of_document)))
-        return cls._found(TextFile(BytesIO(content), "the text"), spans)
+        file = TextFile(BytesIO(b"".join(contents)), "the text")
+        return cls._found(file, _documents(file, accumulate(map(len, contents), initial=0)))
+
+    @classmethod
+    def spooled(cls, path: Path, ends: Iterable[int]) -> "Passages":
+        """Return the passages of normalised documents that stand end to end in a file.
+
+        ends: 0, then where each of them ends, in bytes.
+        """
+        return cls._found(file := TextFile.at(path), _documents(file, map(int, ends)))
 
     @classmethod
     def _found(cls, file: TextFile, spans: Iterable[Span]) -> "Passages":
-        """Return the passages at the spans, without documents that are blank."""
+        """Return the passages at the spans, without documents that are blank. Raises DataError if all of them are."""
         found, all_begin = array("q"), array("b")
         for start, end, begins in spans:
             text = _decoded(file, start, end)
             if text.strip() or (text and not begins):  # a document of several passages is not blank
                 found.extend((start, end, len(text)))
                 all_begin.append(begins)
+        if not found:
+            raise DataError(f"{file.name} holds no text, only blank lines and marks; expected running text.")
         return cls(file, np.array(found, dtype=np.int64).reshape(-1, 3), np.array(all_begin, dtype=bool))
 
     def __len__(self) -> int:
@@ -145,6 +149,14 @@ def _spans(file: TextFile) -> Iterator[Span]:
                 start, begins = at + mark.end(), True
         end_of_block = at + len(block)
     yield start, end_of_block, begins
+
+
+def _documents(file: TextFile, ends: Iterable[int]) -> Iterator[Span]:
+    """Yield the passages of documents, one of which stands in memory at a time."""
+    for start, end in pairwise(ends):
+        content = file.read(start, end)
+        borders = [0, *_cuts(content, 0, len(content)), len(content)]
+        yield from ((start + a, start + b, i == 0) for i, (a, b) in enumerate(pairwise(borders)))
 
 
 def _begins_a_line(block: bytes, i: int, at: int, first: int) -> bool:

@@ -45,7 +45,7 @@ def split_by_order(text: Passages, share: float) -> tuple[Passages, Passages]:
     if not 0 < border < n:
         raise DataError(
             f"The text has {n:,} characters; a share of {share:g} for validation leaves one side empty. "
-            "Give more text, another data.validation_share, or a text of its own with --valid."
+            "Give more text, another data.validation_share, or another text to validate on."
         )
     return text.split_at(border)
 

@@ -7,9 +7,9 @@ import numpy as np
 from regard.errors import ConfigError
 from regard.text.reading.pairs import Pair
 from regard.text.sliced import Chosen
-from regard.text.tokens.pieces import SPECIALS
-from regard.text.tokens.running import ALL_BYTES, CHARACTERS_BASE, RunningKind
+from regard.text.tokens.running import RunningKind
 from regard.text.tokens.tokenizer import Tokenizer, TokenizerConfig
+from regard.text.tokens.vocabulary import ALL_BYTES, ASCII, BYTES, FIRST_CONTROL, KEPT
 
 _SIZES = [
     *((5_000, 1_000), (10_000, 2_000), (20_000, 5_000)),
@@ -37,6 +37,11 @@ def train_tokenizers(pairs: Sequence[Pair], config: TokenizerConfig) -> tuple[To
     A joint tokenizer is the very same object twice.
     """
     size = config.vocabulary or choose_vocabulary(len(pairs))
+    if size < (least := FIRST_CONTROL + config.n_control_ids + len(BYTES) + len(ASCII)):
+        raise ConfigError(
+            f"tokenizer.vocabulary is {size}; with {config.n_control_ids} control ids it must be {least} at least, so "
+            "that every text can be encoded."
+        )
     sample: Sequence[Pair] = pairs
     if len(pairs) > LEARNT_FROM:
         sample = Chosen(pairs, np.arange(LEARNT_FROM) * len(pairs) // LEARNT_FROM)
@@ -62,12 +67,21 @@ def _described(tokenizer: Tokenizer, config: TokenizerConfig, size: int, n_pairs
 _FEW_CHARACTERS = 2_000_000
 _MOST_CHARACTERS = 10_000
 _RUNNING_SIZES = [(10_000_000, 2_000), (100_000_000, 4_000), (1_000_000_000, 8_000), (10_000_000_000, 16_000)]
-_LEAST: dict[RunningKind, int] = {"bpe": 300, "characters": len(CHARACTERS_BASE)}
+_LEAST: dict[RunningKind, int] = {"bpe": 300, "characters": FIRST_CONTROL + len(ALL_BYTES) + len(KEPT)}
+"""The fewest ids with which running text can be cut into each kind, control ids aside."""
 
 
 def choose_running_vocabulary(n_characters: int) -> int:
     """Return a size of byte-level BPE for running text: small where each piece would otherwise be seen too seldom."""
     return next((size for limit, size in _RUNNING_SIZES if n_characters < limit), _LARGEST)
+
+
+def choose_running(n_characters: int, config: TokenizerConfig) -> tuple[RunningKind, int]:
+    """Return the kind and the size of a vocabulary for so many characters of running text, as set or else chosen."""
+    kind = config.kind or ("characters" if n_characters < _FEW_CHARACTERS else "bpe")
+    assert kind != "unigram", "running text is not cut so"
+    usual = _MOST_CHARACTERS if kind == "characters" else choose_running_vocabulary(n_characters)
+    return kind, config.vocabulary or usual
 
 
 LEARNT_FROM_CHARACTERS = 100_000_000
@@ -84,18 +98,20 @@ def train_running_tokenizer(texts: Sequence[str], config: TokenizerConfig) -> tu
     if config.kind == "unigram":
         raise ConfigError("tokenizer.kind is 'unigram', and running text is cut into 'bpe' or 'characters'.")
     n_characters = sum(map(len, texts))
-    kind: RunningKind = config.kind or ("characters" if n_characters < _FEW_CHARACTERS else "bpe")
-    usual = _MOST_CHARACTERS if kind == "characters" else choose_running_vocabulary(n_characters)
-    size = config.vocabulary or usual
-    if size < _LEAST[kind]:
+    kind, size = choose_running(n_characters, config)
+    least = max(_LEAST[kind], FIRST_CONTROL + len(ALL_BYTES) + config.n_control_ids)
+    if kind == "characters":
+        least = _LEAST[kind] + config.n_control_ids
+    if size < least:
         raise ConfigError(
-            f"tokenizer.vocabulary is {size}; for running text, {kind!r} needs {_LEAST[kind]} at least, 256 for bytes."
+            f"tokenizer.vocabulary is {size}; for running text, {kind!r} needs {least} at least, 256 for bytes."
         )
     every = -(-n_characters // LEARNT_FROM_CHARACTERS)  # of so many passages one
-    tokenizer = Tokenizer.train_running((texts[i] for i in range(0, len(texts), max(every, 1))), kind, size)
+    sample = (texts[i] for i in range(0, len(texts), max(every, 1)))
+    tokenizer = Tokenizer.train_running(sample, kind, size, config.n_control_ids)
     learnt = f", learnt from one passage in {every}" if every > 1 else ""
     if kind == "characters":
-        n_pieces = tokenizer.vocabulary - len(SPECIALS) - len(ALL_BYTES)
+        n_pieces = tokenizer.vocabulary - FIRST_CONTROL - tokenizer.n_control - len(ALL_BYTES)
         small = f"{n_characters:,} characters are fewer than {_FEW_CHARACTERS:,}"
         why = "as set" if config.kind else f"chosen because {small}: longer pieces would be seen too seldom"
         return tokenizer, f"{n_pieces:,} characters, and bytes for all others ({why}){learnt}."

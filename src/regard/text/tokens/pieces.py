@@ -1,60 +1,43 @@
-"""Learn the pieces of a vocabulary from text, as a Hugging Face tokenizer that loses nothing.
-
-Three things make `decode(encode(text)) == text` hold for every normalised text:
-
-* A space stays a space and leads the word behind it (" the"), so no character has to stand for it, and none that the
-  user may write (U+2581) is taken for one. One more space is put before the text and taken off again by the decoder.
-* A character that is no piece becomes its UTF-8 bytes, "<0xE2>" and so on. Normalised text needs only some of them:
-  printable ASCII is always in the alphabet, controls are gone, and UTF-8 never uses the others.
-* No piece holds "<" and anything behind it, because the text is cut after each mark. So "</s>" or "<0xE2>" written by
-  the user can never be taken for a piece of that name.
-
-A newline is no piece either: whatever a model writes is one line.
-"""
+"""Learn the pieces of a vocabulary for sentences from text."""
 
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import chain
-from typing import Any, Literal
+from typing import Any
 
-from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+from tokenizers import models, trainers
 
 from regard.errors import DataError
+from regard.text.tokens.pipeline import around_words
+from regard.text.tokens.vocabulary import ASCII, BYTES, FIRST_CONTROL, Kind, Vocabulary
 
-Kind = Literal["bpe", "unigram", "characters"]
-
-SPECIALS = ["<pad>", "<s>", "</s>"]
-BYTES = [f"<0x{byte:02X}>" for byte in range(0x80, 0xF5) if byte not in (0xC0, 0xC1)]
-ASCII = [chr(code) for code in range(0x20, 0x7F)]
-BASE = [*SPECIALS, *BYTES, *ASCII]
-"""Pieces that every vocabulary starts with, or at least holds."""
-
-_LETTERS = r"\p{L}\p{M}\x{200C}\x{200D}"  # with the joiners that Persian needs inside words
-_WORD_OR_MARK = Regex(f" ?[{_LETTERS}]+| ?[^{_LETTERS}]")
 _RARE = "<"  # stands for a rare character while learning, because it joins with nothing
 
 
-def learn(texts: Sequence[str], kind: Kind, vocabulary: int) -> Tokenizer:
-    """Return a tokenizer of at most `vocabulary` pieces, the same for the same texts.
+def learn(texts: Sequence[str], kind: Kind, size: int, n_control: int) -> Vocabulary:
+    """Return a vocabulary of at most `size` ids, n_control of them control ids; the same for the same texts.
 
     texts: normalised. Raises DataError if there is no text.
     """
     counts = Counter(chain.from_iterable(texts))
     if not counts:
         raise DataError("There is no text to learn a vocabulary from: every line is empty.")
-    n_free = vocabulary - len(BASE)
+    n_pieces = size - FIRST_CONTROL - n_control
+    n_free = n_pieces - len(BYTES) - len(ASCII)
     alphabet = _alphabet(counts, n_free if kind == "characters" else n_free // 2)
+    if kind == "characters":
+        return Vocabulary(kind, False, n_control, [*BYTES, *ASCII, *alphabet])
     rare = str.maketrans(dict.fromkeys(set(counts) - set(ASCII) - set(alphabet), _RARE))
     common = (text.translate(rare) for text in texts)
-    n_learnt = vocabulary - len(SPECIALS) - len(BYTES)
-    match kind:
-        case "characters":
-            return _characters(alphabet)
-        case "bpe":
-            return _bpe(common, n_learnt)
-        case "unigram":
-            return _unigram(common, n_learnt)
+    n_learnt = n_pieces - len(BYTES)
+    if kind == "bpe":
+        pieces, merges = _bpe(common, n_learnt)
+        return Vocabulary(kind, False, n_control, [*BYTES, *pieces], merges)
+    scored = _unigram(common, n_learnt)
+    lowest = scored[-1][1]
+    pieces, scores = [piece for piece, _ in scored], [score for _, score in scored]
+    return Vocabulary(kind, False, n_control, [*BYTES, *pieces], scores=[*[lowest] * len(BYTES), *scores])
 
 
 def _alphabet(counts: Counter[str], limit: int) -> list[str]:
@@ -63,29 +46,20 @@ def _alphabet(counts: Counter[str], limit: int) -> list[str]:
     return sorted(frequent, key=lambda character: (-counts[character], character))[: max(limit, 0)]
 
 
-def _characters(alphabet: list[str]) -> Tokenizer:
-    vocabulary = {piece: i for i, piece in enumerate([*BASE, *alphabet])}
-    tokenizer = Tokenizer(models.BPE(vocabulary, [], byte_fallback=True))
-    tokenizer.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Fuse()])
-    return tokenizer
-
-
-def _bpe(texts: Iterable[str], n_pieces: int) -> Tokenizer:
+def _bpe(texts: Iterable[str], n_pieces: int) -> tuple[list[str], list[tuple[str, str]]]:
     trainer = trainers.BpeTrainer(vocab_size=n_pieces, initial_alphabet=ASCII, show_progress=False)
-    learnt = _train(texts, models.BPE(), trainer)
-    by_id = sorted(learnt["vocab"], key=learnt["vocab"].__getitem__)
-    vocabulary = {piece: i for i, piece in enumerate([*SPECIALS, *BYTES, *by_id])}
-    return _with_words(models.BPE(vocabulary, [tuple(pair) for pair in learnt["merges"]], byte_fallback=True))
+    return pieces_and_merges(_train(texts, models.BPE(), trainer))
 
 
-def _unigram(texts: Iterable[str], n_pieces: int) -> Tokenizer:
+def pieces_and_merges(learnt: dict[str, Any]) -> tuple[list[str], list[tuple[str, str]]]:
+    """Return the pieces in the order of their ids, and the merges, of a BPE as the library `tokenizers` saves it."""
+    ids = learnt["vocab"]
+    return sorted(ids, key=ids.__getitem__), [(left, right) for left, right in learnt["merges"]]
+
+
+def _unigram(texts: Iterable[str], n_pieces: int) -> list[tuple[str, float]]:
     trainer = trainers.UnigramTrainer(vocab_size=n_pieces, initial_alphabet=ASCII, show_progress=False)
-    learnt = _train(texts, models.Unigram(), trainer)
-    scored = _settled(learnt["vocab"])
-    lowest = scored[-1][1]
-    pieces = [(piece, lowest) for piece in [*SPECIALS, *BYTES]] + scored
-    # The id of the unknown is asked for, but never given out: every byte that can occur is a piece.
-    return _with_words(models.Unigram(pieces, unk_id=0, byte_fallback=True))
+    return _settled(_train(texts, models.Unigram(), trainer)["vocab"])
 
 
 def _settled(scored: list[tuple[str, float]]) -> list[tuple[str, float]]:
@@ -102,15 +76,7 @@ def _settled(scored: list[tuple[str, float]]) -> list[tuple[str, float]]:
 
 
 def _train(texts: Iterable[str], model: models.Model, trainer: trainers.Trainer) -> dict[str, Any]:
-    tokenizer = _with_words(model)
+    tokenizer = around_words(model)
     tokenizer.train_from_iterator(texts, trainer)
     model_as_saved: dict[str, Any] = json.loads(tokenizer.to_str())["model"]
     return model_as_saved
-
-
-def _with_words(model: models.Model) -> Tokenizer:
-    tokenizer = Tokenizer(model)
-    tokenizer.normalizer = normalizers.Prepend(" ")
-    tokenizer.pre_tokenizer = pre_tokenizers.Split(_WORD_OR_MARK, "isolated")
-    tokenizer.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)])
-    return tokenizer

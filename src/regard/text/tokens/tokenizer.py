@@ -4,19 +4,18 @@ A tokenizer is either for sentences, or for running text, whose line ends and sp
 """
 
 import hashlib
-import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal, Self
 
-import tokenizers
 from pydantic import BaseModel, ConfigDict, Field
 
-from regard.batch import EOS
-from regard.errors import BundleError
+from regard.text.tokens import file
 from regard.text.tokens.normalise import normalise, normalise_running
-from regard.text.tokens.pieces import BASE, SPECIALS, learn
-from regard.text.tokens.running import ALL_BYTES, BYTE_ALPHABET, CHARACTERS_BASE, RunningKind, learn_running
+from regard.text.tokens.pieces import learn
+from regard.text.tokens.pipeline import pipeline_of
+from regard.text.tokens.running import RunningKind, learn_running
+from regard.text.tokens.vocabulary import ALL_BYTES, BYTE_ALPHABET, MOST_CONTROL, Kind, Vocabulary
 
 _BYTES = {piece: bytes([byte]) for byte, piece in enumerate(ALL_BYTES)}
 
@@ -25,7 +24,8 @@ class TokenizerConfig(BaseModel):
     """How text is cut into pieces. What is not given is chosen by the size of the corpus.
 
     kind: sentences are cut by "bpe" unless another is asked for. Running text knows no "unigram", and its "bpe" is
-    byte-level BPE. joint: one vocabulary for both sides of pairs.
+    byte-level BPE. joint: one vocabulary for both sides of pairs. n_control_ids: how many ids of the vocabulary are
+    reserved behind padding, beginning and end, for what is told to a model beside text; they are never written.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -33,35 +33,59 @@ class TokenizerConfig(BaseModel):
     kind: Literal["bpe", "unigram", "characters"] | None = None
     vocabulary: int | None = Field(default=None, ge=256, le=1_000_000)
     joint: bool = True
+    n_control_ids: int = Field(0, ge=0, le=MOST_CONTROL)
 
 
 class Tokenizer:
-    """Pieces of text with an id each. Ids 0, 1, 2 are padding, beginning and end; no text is ever encoded to them."""
+    """Pieces of text with an id each. No text is ever encoded to padding, beginning, end or a control id."""
 
-    def __init__(self, inner: tokenizers.Tokenizer) -> None:
-        self._inner = inner
-        self._byte_level = all(inner.token_to_id(piece) is None for piece in ALL_BYTES)
-        self.running = self._byte_level or inner.token_to_id("\n") is not None
-
-    @classmethod
-    def train(cls, texts: Sequence[str], config: TokenizerConfig, vocabulary: int) -> Self:
-        """Return a tokenizer of at most `vocabulary` pieces learnt from the texts."""
-        return cls(learn([normalise(text) for text in texts], config.kind or "bpe", vocabulary))
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self._inner, self._vocabulary = pipeline_of(vocabulary), vocabulary
+        self._ids = {name: i for i, name in enumerate(vocabulary.names)}
 
     @classmethod
-    def train_running(cls, texts: Iterable[str], kind: RunningKind, vocabulary: int) -> Self:
-        """Return a tokenizer for running text, of at most `vocabulary` pieces learnt from the texts."""
-        return cls(learn_running(map(normalise_running, texts), kind, vocabulary))
+    def train(cls, texts: Sequence[str], config: TokenizerConfig, size: int) -> Self:
+        """Return a tokenizer for sentences, of at most `size` ids, learnt from the texts."""
+        return cls(learn([normalise(text) for text in texts], config.kind or "bpe", size, config.n_control_ids))
+
+    @classmethod
+    def train_running(cls, texts: Iterable[str], kind: RunningKind, size: int, n_control: int = 0) -> Self:
+        """Return a tokenizer for running text, of at most `size` ids, learnt from the texts."""
+        return cls(learn_running(map(normalise_running, texts), kind, size, n_control))
+
+    def __repr__(self) -> str:
+        of = "running text" if self.running else "sentences"
+        return f"Tokenizer({self.vocabulary:,} {self._vocabulary.kind} pieces of {of})"
+
+    @property
+    def kind(self) -> Kind:
+        """How text is cut: into BPE or unigram pieces, or characters."""
+        return self._vocabulary.kind
 
     @property
     def vocabulary(self) -> int:
-        """The number of pieces, special ones included."""
-        return self._inner.get_vocab_size()
+        """The number of ids, special ones included."""
+        return len(self._vocabulary)
+
+    @property
+    def n_control(self) -> int:
+        """The number of control ids, which stand behind padding, beginning and end."""
+        return self._vocabulary.n_control
+
+    @property
+    def running(self) -> bool:
+        """Whether this is a tokenizer for running text."""
+        return self._vocabulary.running
 
     @property
     def fingerprint(self) -> str:
         """A short name for exactly this tokenizer."""
-        return hashlib.sha256(self._inner.to_str().encode()).hexdigest()[:16]
+        return hashlib.sha256(file.written(self._vocabulary).encode()).hexdigest()[:16]
+
+    @property
+    def merges(self) -> Sequence[tuple[str, str]]:
+        """The pairs of pieces that BPE joins, the most urgent first; none with other kinds."""
+        return self._vocabulary.merges
 
     def encode(self, text: str) -> list[int]:
         """Return the ids of the normalised text, without BOS and EOS."""
@@ -75,12 +99,6 @@ class Tokenizer:
         """Return the ids of each text, on all threads."""
         return [encoding.ids for encoding in self._inner.encode_batch_fast([self.normalise(text) for text in texts])]
 
-    @property
-    def merges(self) -> list[tuple[str, str]]:
-        """The pairs of pieces that BPE joins, the most urgent first; none with other kinds."""
-        model = json.loads(self._inner.to_str())["model"]
-        return [(left, right) for left, right in model.get("merges", [])]
-
     def words(self, text: str) -> list[str]:
         """Return the words of the normalised text, with the space before them. No piece goes beyond one."""
         text = self._inner.normalizer.normalize_str(self.normalise(text))
@@ -90,11 +108,9 @@ class Tokenizer:
         """Return the id of each piece; of a character that is none, those of its bytes."""
         names: list[str] = []
         for piece in pieces:
-            is_known = self._inner.token_to_id(piece) is not None
-            names += [piece] if is_known else [f"<0x{byte:02X}>" for byte in piece.encode()]
-        ids = [i for name in names if (i := self._inner.token_to_id(name)) is not None]
-        assert len(ids) == len(names), "a byte is outside the vocabulary"
-        return ids
+            names += [piece] if piece in self._ids else [ALL_BYTES[byte] for byte in piece.encode()]
+        assert all(name in self._ids for name in names), "a byte is outside the vocabulary"
+        return [self._ids[name] for name in names]
 
     def encode_with_offsets(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
         """Return the ids, and for each the characters [start, end) of the normalised text that it stands for.
@@ -113,49 +129,30 @@ class Tokenizer:
         return ids, offsets
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Return the text of the ids. PAD, BOS and EOS are left out; bytes that are no UTF-8 become U+FFFD."""
+        """Return the text of the ids. What stands for no text is left out; bytes that are no UTF-8 become U+FFFD."""
         if self.running:
             return b"".join(map(self.token_bytes, ids)).decode("utf-8", "replace")
-        return self._inner.decode([i for i in ids if i > EOS])
+        return self._inner.decode([i for i in ids if i >= self._vocabulary.first_piece])
 
     def pieces(self, ids: Sequence[int]) -> list[str]:
         """Return the piece of each id, as it stands in the vocabulary: " the", "ing", "<0xE2>"."""
-        pieces = [piece for i in ids if (piece := self._inner.id_to_token(i)) is not None]
-        assert len(pieces) == len(ids), "an id is outside the vocabulary"
-        return pieces
+        assert all(0 <= i < self.vocabulary for i in ids), "an id is outside the vocabulary"
+        return [self._vocabulary.names[i] for i in ids]
 
     def token_bytes(self, token: int) -> bytes:
-        """Return the UTF-8 bytes that an id stands for, perhaps only some of a character's; none for special ids."""
+        """Return the UTF-8 bytes that an id stands for, perhaps only some of a character's; none if it is no text."""
         (piece,) = self.pieces([token])
-        if token <= EOS:
+        if token < self._vocabulary.first_piece:
             return b""
-        if self._byte_level:
+        if self._vocabulary.byte_level:
             return bytes(BYTE_ALPHABET[character] for character in piece)
         return _BYTES.get(piece) or piece.encode()
 
     def save(self, path: Path) -> None:
-        """Write the tokenizer as the JSON that the library `tokenizers` reads too."""
-        path.write_bytes(self._inner.to_str(pretty=True).encode())
+        """Write the vocabulary as JSON."""
+        path.write_text(file.written(self._vocabulary), encoding="utf-8", newline="\n")
 
     @classmethod
-    def load(cls, path: Path) -> Self:
-        """Return the tokenizer written by `save`. Raises BundleError if the file is missing or damaged."""
-        try:
-            inner = tokenizers.Tokenizer.from_str(path.read_bytes().decode())
-        except OSError as error:
-            raise BundleError(f"{path} cannot be read ({error.strerror}); it should hold the tokenizer.") from error
-        except Exception as error:  # the library raises nothing narrower
-            raise BundleError(f"{path} is not a tokenizer, or is damaged: {error}. Train or copy it again.") from error
-        vocabulary = inner.get_vocab()
-        if any(vocabulary.get(piece) != i for i, piece in enumerate(SPECIALS)):
-            raise BundleError(f"{path} must begin with the pieces {', '.join(SPECIALS)}. Train or copy it again.")
-        if missing := [piece for piece in _base(vocabulary) if piece not in vocabulary]:
-            raise BundleError(f"{path} lacks {len(missing)} pieces, first {missing[0]!r}. Train or copy it again.")
-        return cls(inner)
-
-
-def _base(vocabulary: dict[str, int]) -> list[str]:
-    """Return the pieces that a vocabulary must hold to be one of the kind that it looks like."""
-    if not vocabulary.keys() & set(ALL_BYTES):
-        return list(BYTE_ALPHABET)
-    return CHARACTERS_BASE if "\n" in vocabulary else BASE
+    def read(cls, content: bytes, name: str) -> Self:
+        """Return the tokenizer that `save` wrote. name: of the file, for messages. Raises BundleError if it is none."""
+        return cls(file.read(content, name))

@@ -1,0 +1,52 @@
+"""What the command line says beside its results, and where the results go."""
+
+import os
+import sys
+from typing import BinaryIO
+
+from regard.display import Display, Silent, on_stderr
+from regard.errors import RegardError, RunError, Way
+from regard.stderr import tell
+
+IN_FLAGS: dict[Way, str] = {
+    "fresh": "--fresh starts anew there and deletes what it holds.",
+    "start": "--from RUN, with another --to, begins a new run from this one.",
+    "device": "--device cpu computes without a GPU.",
+    "force": "Choose another name, or --force to replace it.",
+}
+"""What each way out is called on a command line."""
+
+
+def in_flags(error: RegardError) -> str:
+    """Return what an error says, with the ways out as flags."""
+    return " ".join([error.message, *(IN_FLAGS[way] for way in error.ways)])
+
+
+def say(message: str) -> None:
+    """Print a message for the person who watches; of several processes, the first one does."""
+    if is_first():
+        tell(message)
+
+
+def display() -> Display:
+    """Return where a command shows its progress; of several processes, the first one does."""
+    return on_stderr() if is_first() else Silent()
+
+
+def is_first() -> bool:
+    """Return whether this is the only process, or the first of those that `torchrun` started."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def out() -> BinaryIO:
+    """Return standard output, for bytes. Raises RunError if it is closed."""
+    if sys.stdout is None:
+        raise RunError("Standard output is closed, so there is nowhere to write. Leave it open, or send it to a file.")
+    return sys.stdout.buffer
+
+
+def print_text(text: str) -> None:
+    """Print a text to stdout as UTF-8, whatever the locale is."""
+    stream = out()
+    stream.write(f"{text}\n".encode())
+    stream.flush()

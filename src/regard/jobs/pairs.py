@@ -1,0 +1,274 @@
+"""Training on pairs of sentences."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import islice
+from typing import Any
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import nn
+
+from regard.bundle import Bundle, read_card, run_bundle
+from regard.bundle.card import Card, DataCard
+from regard.decoding.search import DecodingConfig
+from regard.display import Display, counted
+from regard.errors import ConfigError, DataError
+from regard.evaluation.translation import TranslationScores, score_translations
+from regard.jobs.given import Given
+from regard.jobs.job import Job
+from regard.pipeline import Translator, changed
+from regard.presets import ON_PAIRS, PAIRS_LIMITS
+from regard.recipe import Recipe
+from regard.text.batching.pairs import pair_stream
+from regard.text.batching.stream import BatchStream
+from regard.text.encoded.pairs import EncodedPairs, encode_pairs
+from regard.text.encoded.segmentations import segment_pairs
+from regard.text.encoded.shards import sharded_pairs
+from regard.text.reading.pairs import SentencePairs
+from regard.text.reading.splitting import fingerprint, hold_out
+from regard.text.tokens.learning import choose_vocabulary, train_tokenizers
+from regard.text.tokens.tokenizer import Tokenizer
+from regard.training.loop import Validate, mean_nll
+from regard.training.run import RunFolder
+
+VALIDATION_DECODES = 500
+"""Validation sentences that are decoded for BLEU; the loss is taken over all that are short enough."""
+
+
+class PairsConfig(BaseModel):
+    """What is done with pairs before they are trained on.
+
+    Languages are codes such as "de"; the target's chooses the tokenisation of the literature's BLEU. Pairs with more
+    than max_tokens tokens on a side are left out. Without validation data, validation_pairs are held out. The ids of a
+    corpus of more than pairs_in_memory are kept in files of the run. bpe_dropout: share of the merges of BPE that are
+    left out at random in training (Provilkov et al. 2020).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    source_language: str | None = Field(None, max_length=32)
+    target_language: str | None = Field(None, max_length=32)
+    max_tokens: int = Field(256, ge=1, le=2**16)
+    validation_pairs: int = Field(1000, ge=1, le=10**9)
+    pairs_in_memory: int = Field(2_000_000, ge=0, le=10**12)
+    bpe_dropout: float = Field(0.0, ge=0, lt=1)
+
+
+@dataclass(frozen=True, slots=True)
+class PairsCorpus:
+    """The pairs that were read, and those to validate on and to guard, if some were given."""
+
+    pairs: SentencePairs
+    valid: SentencePairs | None
+    guard: SentencePairs | None
+
+    @property
+    def size(self) -> int:
+        return len(self.pairs)
+
+    def split(self, recipe: Recipe, display: Display) -> "PairsSplit":
+        """Return the pairs to train on and to validate on; some are held out if none were given."""
+        if self.valid is not None:
+            return PairsSplit(self.pairs, self.valid, self.guard)
+        train, valid = hold_out(self.pairs, config_of(recipe).validation_pairs, recipe.training.seed)
+        held_out = "1 pair is" if len(valid) == 1 else f"{len(valid):,} pairs are"
+        display.say(f"validation data: none was given, so {held_out} held out at random")
+        return PairsSplit(train, valid, self.guard)
+
+
+def read(data: Given, valid: Given | None, guard: Given | None, display: Display) -> PairsCorpus:
+    """Return the pairs that were given, and say what became of their lines."""
+
+    def said(given: Given, what: str) -> SentencePairs:
+        if given.job != "pairs":
+            raise DataError(f"The {what} are running text, and pairs of sentences are trained on. {PAIRS.fits}")
+        pairs = given.read_pairs()
+        display.say(f"{what}: {pairs.report.summary()}")
+        return pairs
+
+    pairs = said(data, "training data")
+    held = list(said(valid, "validation data")) if valid else None
+    return PairsCorpus(pairs, held, list(said(guard, "guarded data")) if guard else None)
+
+
+@dataclass(frozen=True)
+class PairsSplit:
+    """Pairs to train on, to validate on, and perhaps others that are measured beside them."""
+
+    train: SentencePairs
+    valid: SentencePairs
+    guard: SentencePairs | None = None
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """What identifies the pairs to train on."""
+        return fingerprint(self.train)
+
+    def card(self, recipe: Recipe) -> Card:
+        config = config_of(recipe)
+        return Card(
+            job="pairs",
+            data=DataCard(fingerprint=self.fingerprint, pairs=len(self.train), validation=fingerprint(self.valid)),
+            languages=(config.source_language, config.target_language),
+            decoding=recipe.decoding.model_dump(),
+        )
+
+    def tokenizers(self, recipe: Recipe) -> tuple[Tokenizer, Tokenizer, str]:
+        return train_tokenizers(self.train, recipe.tokenizer)
+
+    def settled(self, recipe: Recipe) -> Recipe:
+        size = recipe.tokenizer.vocabulary or choose_vocabulary(len(self.train))
+        return recipe.with_section("tokenizer", kind=recipe.tokenizer.kind or "bpe", vocabulary=size)
+
+    def stream(self, bundle: Bundle, recipe: Recipe, run: RunFolder, display: Display) -> tuple[BatchStream, str]:
+        config = config_of(recipe)
+        encoded = self._encoded(bundle, config, run, recipe.training.seed, display)
+        dropout = f", BPE dropout {config.bpe_dropout:g}" if config.bpe_dropout else ""
+        stream = pair_stream(encoded, batch_tokens=recipe.training.batch_tokens, seed=recipe.training.seed)
+        return stream, (
+            f"{counted(stream.survey.n_batches, 'batch', 'es')} per epoch, {stream.survey.padding:.1%} padding, "
+            f"{counted(encoded.n_dropped, 'pair')} over {encoded.max_tokens} tokens left out{dropout}"
+        )
+
+    def _encoded(
+        self, bundle: Bundle, config: PairsConfig, run: RunFolder, seed: int, display: Display
+    ) -> EncodedPairs:
+        """Return the pairs to train on as ids, in memory or, if they are too many, in files of the run.
+
+        Raises ConfigError if BPE dropout is asked for where there is none.
+        """
+        tokenizers = bundle.source_tokenizer, bundle.target_tokenizer
+        fit = len(self.train) <= config.pairs_in_memory
+        if config.bpe_dropout and not fit:
+            raise ConfigError(
+                f"data.bpe_dropout is {config.bpe_dropout:g}, which needs all pairs in memory; there are "
+                f"{len(self.train):,}, more than data.pairs_in_memory ({config.pairs_in_memory:,}). Raise that, or "
+                "leave BPE dropout out: so many pairs need it less."
+            )
+        if config.bpe_dropout:
+            return segment_pairs(self.train, *tokenizers, config.max_tokens, config.bpe_dropout, seed)
+        if fit:
+            return encode_pairs(self.train, *tokenizers, config.max_tokens)
+        display.say(f"tokens: more than {config.pairs_in_memory:,} pairs, so they are kept in {run.tokens}")
+        with display.counting("tokenising", "pairs") as tell:
+            return sharded_pairs(run.tokens, self.train, *tokenizers, config.max_tokens, self.fingerprint, tell)
+
+    def validation(self, bundle: Bundle, recipe: Recipe, device: torch.device, display: Display) -> Validate:
+        """Return a function from the model to its loss, and the BLEU and chrF of its greedy translations."""
+        measured = measuring(self.valid, "validation data", bundle, recipe, device, display)
+        guarded = measuring(self.guard, "guarded data", bundle, recipe, device, display) if self.guard else None
+
+        def validate(model: nn.Module) -> dict[str, float]:
+            figures = measured(model)
+            beside = guarded(model) if guarded is not None else {}
+            return figures | {f"guard_{name}": value for name, value in beside.items()} | scored(figures, recipe)
+
+        return validate
+
+    def closing(self, run: RunFolder, recipe: Recipe, device: torch.device) -> str:  # noqa: ARG002
+        trained = read_card(run_bundle(run.path)).trained
+        if trained.best_score is None:
+            return "and no validation was finite."
+        name, sign = {"bleu": ("BLEU", 1), "chrf": ("chrF", 1), "loss": ("loss", -1)}[recipe.training.best_by]
+        return f"best {name} on validation {sign * trained.best_score:.2f} at step {trained.best_step:,}."
+
+
+def measuring(
+    pairs: SentencePairs, what: str, bundle: Bundle, recipe: Recipe, device: torch.device, display: Display
+) -> Callable[[nn.Module], dict[str, float]]:
+    """Return a function from a model to what it costs and how well it translates these pairs."""
+    tokenizers, max_tokens = (bundle.source_tokenizer, bundle.target_tokenizer), config_of(recipe).max_tokens
+    encoded = encode_pairs(pairs, *tokenizers, max_tokens)
+    if encoded.n_dropped:
+        display.say(f"{what}: {encoded.n_dropped:,} of {len(pairs):,} pairs over {max_tokens} tokens left out")
+    stream = pair_stream(encoded, batch_tokens=recipe.training.batch_tokens, seed=0)
+    batches = list(stream.epoch(0))
+    mean_nll(bundle.model, stream.survey.extremes[:1], device)  # what is too long is found now, and not after an epoch
+    short = (pair for pair in pairs if max(map(n_tokens, tokenizers, pair)) <= max_tokens)
+    decoded = list(islice(short, VALIDATION_DECODES))
+    greedy = DecodingConfig(**{**recipe.decoding.model_dump(), "beam": 1})
+
+    def measure(model: nn.Module) -> dict[str, float]:
+        nll = mean_nll(model, batches, device)
+        translations = Translator(bundle, device, greedy).translate([source for source, _ in decoded])
+        scores = score_translations([t.text for t in translations], [target for _, target in decoded])
+        return {"nll": nll, "bleu": scores.bleu.value, "chrf": scores.chrf.value}
+
+    return measure
+
+
+def scored(figures: Mapping[str, float], recipe: Recipe) -> dict[str, float]:
+    """Return the score that decides about the best model; a loss that is not finite makes every score so."""
+    by = recipe.training.best_by
+    if not math.isfinite(figures["nll"]):
+        return {"score": math.nan}
+    return {"score": -figures["nll"] if by == "loss" else figures[by]}
+
+
+def n_tokens(tokenizer: Tokenizer, sentence: str) -> int:
+    """Return the length of a sentence in tokens."""
+    return len(tokenizer.encode(sentence))
+
+
+def config_of(recipe: Recipe) -> PairsConfig:
+    """Return the section `data`, which for pairs is a PairsConfig."""
+    assert isinstance(recipe.data, PairsConfig), "a recipe for pairs has their settings"
+    return recipe.data
+
+
+def evaluate(
+    bundle: Bundle, data: Given, device: torch.device, options: Mapping[str, Any], display: Display
+) -> TranslationScores:
+    """Return the scores of the translations of the source sides against the target sides.
+
+    options: beam, language. Raises ConfigError for others.
+    """
+    refuse_others(options, ("beam", "language"), PAIRS.title)
+    pairs = data.read_pairs()
+    if pairs.report.dropped:
+        display.say(f"test data: {pairs.report.summary()}")
+    sources, targets = zip(*pairs, strict=True)
+    translator = Translator(bundle, device)
+    translator.decoding = changed(translator.decoding, {"beam": options.get("beam")})
+    translations = translator.translate(sources)
+    if problems := [(i, t.problem) for i, t in enumerate(translations, start=1) if t.problem]:
+        line, problem = problems[0]
+        display.say(f"warning: pair {line:,} {problem}; it counts as an empty translation ({len(problems):,} in all)")
+    language = options.get("language") or bundle.card.languages[1]
+    scores = score_translations([t.text for t in translations], targets, language=language)
+    return replace(scores, how=f"beam {translator.decoding.beam}")
+
+
+OPTIONS = {
+    "beam": "A beam is for translations",
+    "language": "A target language is for translations",
+    "trained_on": "The text that a model was trained on is for running text",
+}
+"""What each option of an evaluation is for."""
+
+
+def refuse_others(options: Mapping[str, Any], known: Sequence[str], what: str) -> None:
+    """Raise ConfigError if an option was given that is for other data."""
+    for name, value in options.items():
+        if value is not None and name not in known:
+            raise ConfigError(f"{OPTIONS[name]}, and the data are {what}. Leave it out.")
+
+
+PAIRS = Job(
+    name="pairs",
+    title="pairs of sentences",
+    unit="pairs",
+    default_family="transformer",
+    data=PairsConfig,
+    decoding=DecodingConfig,
+    presets=ON_PAIRS,
+    limits=PAIRS_LIMITS,
+    scores=("bleu", "chrf", "loss"),
+    read=read,
+    user=Translator,
+    evaluate=evaluate,
+    fits="Pairs are two files, line by line, one .tsv, or tuples of two strings.",
+)

@@ -1,0 +1,285 @@
+"""Training on running text."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import nn
+
+from regard.bundle import Bundle
+from regard.bundle.card import Card, DataCard
+from regard.decoding.sampling import SamplingConfig
+from regard.decoding.scoring import windows_nll
+from regard.display import Display, counted
+from regard.errors import ConfigError, DataError
+from regard.evaluation.language import LanguageScores, language_scores
+from regard.evaluation.memorisation import longest_copied_span
+from regard.jobs.given import Given
+from regard.jobs.job import Job
+from regard.jobs.pairs import refuse_others
+from regard.pipeline import TextGenerator
+from regard.presets import ON_TEXT, TEXT_LIMITS
+from regard.recipe import Recipe
+from regard.text.batching.stream import BatchStream
+from regard.text.batching.windows import n_written, scoring_windows, text_stream
+from regard.text.encoded.documents import encode_passages
+from regard.text.encoded.ragged import Tape
+from regard.text.encoded.shards import sharded_text
+from regard.text.reading.passages import Passages
+from regard.text.reading.splitting import fingerprint_text, split_by_order
+from regard.text.tokens.learning import choose_running, train_running_tokenizer
+from regard.text.tokens.tokenizer import Tokenizer
+from regard.training.loop import Validate
+from regard.training.run import RunFolder
+
+VALIDATION_TOKENS = 32_768
+"""About how many tokens a validation looks at, in windows spread evenly over the validation text."""
+
+SAMPLE_TOKENS = 300
+SEARCHED = 20_000_000
+"""In about so many characters of the training text at most a sample is looked for; each million takes .3 seconds."""
+
+TURNED = 1.02
+"""The validation loss over its best at which a warning says that the model begins to overfit."""
+
+
+class TextConfig(BaseModel):
+    """What is done with running text before it is trained on.
+
+    documents: what one is, the whole file (lines of "<|endoftext|>" divide it) or every line. No window of the training
+    crosses the end of one. Without validation data, the last validation_share of the text is held out, or ten million
+    characters if that is less. The ids of a text of more than characters_in_memory are kept in files of the run.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    documents: Literal["file", "line"] = "file"
+    validation_share: float = Field(0.1, gt=0, lt=1)
+    characters_in_memory: int = Field(100_000_000, ge=0, le=10**15)
+
+
+@dataclass(frozen=True, slots=True)
+class TextCorpus:
+    """A text that was read, and others to validate on and to guard, if some were given."""
+
+    data: Given
+    text: Passages
+    valid: Given | None
+    guard: Given | None
+
+    @property
+    def size(self) -> int:
+        return self.text.n_characters
+
+    def split(self, recipe: Recipe, display: Display) -> "TextSplit":
+        """Return the documents to train on and to validate on; the end of the text if no other was given."""
+        config = config_of(recipe)
+        # Read once as a file to know its size, and again where every line is a document: passages are only places.
+        text = self.text if config.documents == "file" else self.data.read_text(config.documents)
+        guard = self.guard.read_text(config.documents) if self.guard else None
+        if self.valid is not None:
+            return TextSplit(text, self.valid.read_text(config.documents), guard)
+        train, valid = split_by_order(text, config.validation_share)
+        display.say(
+            f"validation data: none was given, so the last {valid.n_characters:,} characters are held out; the first "
+            f"{train.n_characters:,} are trained on"
+        )
+        return TextSplit(train, valid, guard)
+
+
+def read(data: Given, valid: Given | None, guard: Given | None, display: Display) -> TextCorpus:
+    """Return the text that was given, and say how long it is. Raises DataError if another one is no text."""
+    for other, what in ((valid, "validation"), (guard, "guarded")):
+        if other is not None and other.job != "text":
+            raise DataError(f"The {what} data are pairs; a text is validated on running text, which is one .txt file.")
+    text = data.read_text("file")
+    display.say(f"training data: {text.n_characters:,} characters of running text")
+    return TextCorpus(data, text, valid, guard)
+
+
+@dataclass(frozen=True)
+class TextSplit:
+    """Text to train on, to validate on, and perhaps another that is measured beside it."""
+
+    train: Passages
+    valid: Passages
+    guard: Passages | None = None
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """What identifies the text to train on."""
+        return fingerprint_text(self.train)
+
+    def card(self, recipe: Recipe) -> Card:
+        return Card(
+            job="text",
+            data=DataCard(
+                fingerprint=self.fingerprint,
+                characters=self.train.n_characters,
+                documents=self.train.n_documents,
+                kind=config_of(recipe).documents,
+                validation=fingerprint_text(self.valid),
+            ),
+            decoding=recipe.decoding.model_dump(),
+        )
+
+    def tokenizers(self, recipe: Recipe) -> tuple[Tokenizer, Tokenizer, str]:
+        tokenizer, reason = train_running_tokenizer(self.train, recipe.tokenizer)
+        return tokenizer, tokenizer, reason
+
+    def settled(self, recipe: Recipe) -> Recipe:
+        kind, size = choose_running(self.train.n_characters, recipe.tokenizer)
+        return recipe.with_section("tokenizer", kind=kind, vocabulary=size)
+
+    def stream(self, bundle: Bundle, recipe: Recipe, run: RunFolder, display: Display) -> tuple[BatchStream, str]:
+        documents = self._encoded(bundle, config_of(recipe), run, display)
+        context, training = context_of(bundle), recipe.training
+        stream = text_stream(documents, context=context, batch_tokens=training.batch_tokens, seed=training.seed)
+        survey = stream.survey
+        return stream, (
+            f"{documents.ends[-1]:,} tokens in {counted(len(documents.ends), 'document')}; "
+            f"{counted(survey.n_batches, 'batch', 'es')} per epoch, windows of {context} tokens, "
+            f"{survey.padding:.1%} padding"
+        )
+
+    def _encoded(self, bundle: Bundle, config: TextConfig, run: RunFolder, display: Display) -> Tape:
+        """Return the text to train on as ids, in memory or, if it is too long, in files of the run."""
+        if self.train.n_characters <= config.characters_in_memory:
+            return encode_passages(self.train, bundle.target_tokenizer)
+        display.say(f"tokens: more than {config.characters_in_memory:,} characters, so they are kept in {run.tokens}")
+        with display.counting("tokenising", "characters") as tell:
+            return sharded_text(run.tokens, self.train, bundle.target_tokenizer, self.fingerprint, tell)
+
+    def validation(self, bundle: Bundle, recipe: Recipe, device: torch.device, display: Display) -> Validate:
+        """Return a function from the model to its loss on windows of the validation text.
+
+        It says so, once, when the loss has turned upwards.
+        """
+        measured = measuring(self.valid, bundle, recipe, device)
+        guarded = measuring(self.guard, bundle, recipe, device) if self.guard else None
+        best_score = bundle.card.trained.best_score  # if this training continues a run
+        watch = OverfittingWatch(display, math.inf if best_score is None else -best_score)
+
+        def validate(model: nn.Module) -> dict[str, float]:
+            figures = measured(model)
+            watch.see(figures["nll"])
+            beside = guarded(model) if guarded is not None else {}
+            return figures | {f"guard_{name}": value for name, value in beside.items()} | {"score": -figures["nll"]}
+
+        return validate
+
+    def closing(self, run: RunFolder, recipe: Recipe, device: torch.device) -> str:  # noqa: ARG002
+        """Return the loss, a sample, and how much of it is copied from the training text."""
+        generator = TextGenerator.load(run.path, device)
+        trained = generator.bundle.card.trained
+        prompt = beginning(self.valid[0], generator)
+        sample = generator.generate(prompt, max_tokens=SAMPLE_TOKENS)
+        n_searched = int(np.searchsorted(np.cumsum(self.train.sizes), SEARCHED)) + 1
+        copied = longest_copied_span(sample, islice(self.train.apart(), n_searched))
+        where = f"the first {SEARCHED:,} characters of " * (n_searched < len(self.train))
+        best = "and no validation was finite"
+        if trained.best_score is not None:
+            best = f"best loss on validation {-trained.best_score:.3f} nats per token at step {trained.best_step:,}"
+        return (
+            f"{best}.\n"
+            f"A sample, continuing {prompt or 'nothing'!r}:\n{sample}\n"
+            f"Its longest span that stands in {where}the training text has "
+            f"{counted(len(copied), 'character')}: {copied!r}"
+        )
+
+
+def measuring(
+    text: Passages, bundle: Bundle, recipe: Recipe, device: torch.device
+) -> Callable[[nn.Module], dict[str, float]]:
+    """Return a function from a model to its loss on some windows of a text, spread evenly over it."""
+    documents, context = encode_passages(text, bundle.target_tokenizer), context_of(bundle)
+    n_windows = sum(1 for _ in scoring_windows(documents, context, context))
+    every = max(1, n_windows * context // VALIDATION_TOKENS)
+    chosen = list(islice(scoring_windows(documents, context, context), 0, None, every))
+    n_tokens = sum(n for _, n in chosen)
+    tokens_per_byte = n_written(documents) / sum(len(passage.encode()) for passage in text)
+
+    def measure(model: Any) -> dict[str, float]:
+        nll = windows_nll(model, chosen, recipe.training.batch_tokens, device) / n_tokens
+        return {"nll": nll, "bits_per_byte": nll / math.log(2) * tokens_per_byte}
+
+    return measure
+
+
+def beginning(text: str, generator: TextGenerator) -> str | None:
+    """Return the first 40 characters of a text, or fewer so that they fill half of the context at most."""
+    n_characters = 40
+    while len(generator.tokenizer.encode(text[:n_characters])) > generator.context // 2:
+        n_characters //= 2
+    return text[:n_characters] or None
+
+
+class OverfittingWatch:
+    """Watches the loss on validation, and warns once when it has turned upwards from the best."""
+
+    def __init__(self, display: Display, best: float = math.inf) -> None:
+        self._display, self._best, self._warned = display, best, False
+
+    def see(self, nll: float) -> None:
+        """Take notice of a loss, in nats per token."""
+        self._best = min(self._best, nll)
+        if nll > TURNED * self._best and not self._warned:
+            self._warned = True
+            self._display.say(
+                f"warning: the loss on validation has turned, from {self._best:.3f} to {nll:.3f}: the model begins to "
+                "overfit. The best bundle is kept. More text, more model.dropout_rate or less training helps."
+            )
+
+
+def context_of(bundle: Bundle) -> int:
+    """Return the length of a window in tokens."""
+    model: Any = bundle.model
+    return int(model.context_length)
+
+
+def config_of(recipe: Recipe) -> TextConfig:
+    """Return the section `data`, which for running text is a TextConfig."""
+    assert isinstance(recipe.data, TextConfig), "a recipe for running text has its settings"
+    return recipe.data
+
+
+def evaluate(
+    bundle: Bundle, data: Given, device: torch.device, options: Mapping[str, Any], display: Display
+) -> LanguageScores:
+    """Return what a text costs a language model, beside what it costs without one.
+
+    options: trained_on, the training text, which the floors then know. Raises ConfigError for others.
+    """
+    refuse_others(options, ("trained_on",), TEXT.title)
+    generator, kind = TextGenerator(bundle, device), bundle.card.data.kind or "file"
+    text = data.read_text(kind)
+    trained_on = options.get("trained_on")
+    if trained_on is not None and trained_on.job != "text":
+        raise ConfigError("trained_on is the text that the model was trained on, one .txt file; pairs were given.")
+    known = "".join(trained_on.read_text(kind).apart()) if trained_on is not None else None
+    display.say(f"test data: {text.n_characters:,} characters of running text")
+    cost = generator.score_passages(text)
+    return language_scores(-cost.log_probability, cost.n_tokens, "".join(text.apart()), known)
+
+
+TEXT = Job(
+    name="text",
+    title="running text",
+    unit="characters",
+    default_family="gpt",
+    data=TextConfig,
+    decoding=SamplingConfig,
+    presets=ON_TEXT,
+    limits=TEXT_LIMITS,
+    scores=("loss",),
+    read=read,
+    user=TextGenerator,
+    evaluate=evaluate,
+    fits="Running text is one .txt file, or texts=... from Python.",
+)

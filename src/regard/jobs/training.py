@@ -1,0 +1,261 @@
+"""The one road of a training: read the corpus, settle recipe and start, train, and say what came of it."""
+
+import dataclasses
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from regard.bundle import Bundle, load_bundle
+from regard.bundle.card import Arithmetic, Card, Progress
+from regard.display import Display, Silent
+from regard.errors import ConfigError, DataError
+from regard.jobs import JOBS
+from regard.jobs.given import Given, keep_spooled, spooled_in
+from regard.jobs.job import Corpus, Job, Split
+from regard.jobs.settings import (
+    Named,
+    continued,
+    new_recipe,
+    recipe_from,
+    recipe_of_run,
+    refuse_changes,
+    resolved,
+)
+from regard.jobs.start import (
+    Adapted,
+    Resumed,
+    adapted_bundle,
+    find_checkpoint,
+    new_bundle,
+    parent_of,
+    refuse_other_data,
+    refuse_other_origin,
+    say_arithmetic,
+)
+from regard.recipe import Recipe
+from regard.runtime import described, has_bfloat16
+from regard.training.log import Log, OnEvent
+from regard.training.loop import Trainer
+from regard.training.processes import Processes, together
+from regard.training.run import RunFolder
+from regard.training.schedule import budget_of
+from regard.training.state import TrainState, read_state
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What was asked for. data: None if the run holds it. start: a run or a bundle to begin from."""
+
+    to: Path
+    data: Given | None
+    valid: Given | None
+    guard: Given | None
+    names: Named
+    start: Path | None
+    device: torch.device
+    fresh: bool
+
+
+Start = None | Adapted | Resumed
+"""Where a training begins: anew, with another model's weights, or at a checkpoint."""
+
+
+def train_run(request: Request, display: Display | None, on_event: OnEvent | None = None) -> Progress:
+    """Train into a run directory, from wherever it stands, and return how far it came.
+
+    Of several processes, the first finds out where to begin, owns the directory, and says what is said.
+    """
+    run = RunFolder(request.to)
+    run.check()
+    spool = run.path / f".data.tmp-{os.getpid()}"
+    with together(request.device) as processes, ExitStack() as owning, own_random_numbers(request.device):
+        shown = display if display is not None and processes.is_first else Silent()
+        processes.in_first(lambda: owning.enter_context(run.owned()))
+        owning.callback(shutil.rmtree, spool, ignore_errors=True)
+        data = processes.from_first(lambda: data_of(request, run, spool))
+        job = JOBS[data.job]
+        corpus = job.read(data, request.valid, request.guard, shown)
+        recipe, start = settle(request, run, job, corpus, processes, shown)
+        split = corpus.split(recipe, shown)
+        progress = train(run, recipe, split, start, Setting(request, spool, processes, shown, on_event))
+        if display is not None and processes.is_first:
+            minutes, how_well = progress.seconds / 60, split.closing(run, recipe, request.device)
+            display.say(f"Done: {progress.step:,} steps in {minutes:.1f} minutes, {how_well}")
+        return progress
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What stands around a training: what was asked for, the other processes, and who watches."""
+
+    request: Request
+    spool: Path
+    processes: Processes
+    display: Display
+    on_event: OnEvent | None
+
+
+def train(run: RunFolder, recipe: Recipe, split: Split, start: Start, around: Setting) -> Progress:
+    """Train as one of several processes, or alone, and return how far it came."""
+    processes, display, device = around.processes, around.display, around.request.device
+    precision = recipe.training.precision
+    assert precision != "auto", "the recipe is resolved"
+    arithmetic = Arithmetic(threads=torch.get_num_threads(), processes=processes.size, precision=precision)
+    card = split.card(recipe).model_copy(update={"arithmetic": arithmetic})
+    processes.in_first(lambda: compare(start, card, run, display))
+    bundle, state = begin(start, recipe, split, card, processes, display)
+    stream, description = processes.first_before_others(lambda: split.stream(bundle, recipe, run, display))
+    if state is not None:
+        refuse_used_up(recipe, state.progress, stream.survey.n_batches)
+    bundle.model.to(device)
+    n_parameters = sum(p.numel() for p in bundle.model.parameters())
+    display.say(f"model: {n_parameters:,} parameters; {description}")
+    validate = split.validation(bundle, recipe, device, display)
+    processes.in_first(lambda: claim(run, around.request.fresh, split.settled(recipe), around.spool))
+    log = processes.in_first(lambda: Log(run.log, display, around.on_event)) or Log(None, Silent())
+    with closing(log):
+        return Trainer(bundle, stream, recipe.training, run, validate, log, device, processes).train(state)
+
+
+def compare(start: Start, card: Card, run: RunFolder, display: Display) -> None:
+    """Raise ConfigError if a run that continues was begun with other data; say if it was with other threads."""
+    if isinstance(start, Resumed):
+        refuse_other_data(start.bundle.card, card, run)
+        say_arithmetic(start.bundle.card.arithmetic, card.arithmetic, display)
+
+
+def data_of(request: Request, run: RunFolder, spool: Path) -> Given:
+    """Return the corpus in files: as it was given, or as the run holds it.
+
+    Raises DataError if there is none.
+    """
+    if request.data is not None:
+        return request.data.spool(spool)
+    if (held := spooled_in(run.data)) is None:
+        raise DataError(f"No data was given, and {run.path} holds none. Give the data that it was begun with.")
+    return held
+
+
+def settle(
+    request: Request, run: RunFolder, job: Job, corpus: Corpus, processes: Processes, display: Display
+) -> tuple[Recipe, Start]:
+    """Return the recipe, fully resolved, and where to begin; the first process finds out, and tells the others."""
+    found: list[Start] = [None]
+
+    def first() -> Recipe:
+        recipe, found[0] = _settled(request, run, job, corpus, display)
+        return recipe
+
+    recipe = processes.from_first(first)
+    return recipe, found[0]
+
+
+def _settled(request: Request, run: RunFolder, job: Job, corpus: Corpus, display: Display) -> tuple[Recipe, Start]:
+    before = None if request.fresh else recipe_of_run(run)
+    checkpoint = None
+    if before is not None:
+        refuse_other_job(before, job, run)
+        checkpoint = find_checkpoint(run, before, display)
+    if before is not None and checkpoint is not None:
+        if checkpoint.state.progress.budget is None:  # the first format did not say it: it was planned for the recipe's
+            checkpoint.state.progress.budget = budget_in(before)
+        if before.training.precision == "auto":  # the first format said in the card what it had come to
+            computed = checkpoint.bundle.card.arithmetic.precision or "float32"
+            before = before.with_section("training", precision=computed)
+        if before.training.precision == "bfloat16" and not has_bfloat16(request.device):
+            display.say("note: begun in bfloat16, which this machine has not; it continues in float32.")
+            before = before.with_section("training", precision="float32")
+        before = resolved(before, job, request.device, Silent())
+        recipe = resolved(continued(before, request.names, job), job, request.device, display)
+        refuse_changes(before, recipe, run, display)
+        if request.start is not None:
+            refuse_other_origin(recipe, request.start, run)
+        display.say(f"model: {recipe.family}, preset {recipe.preset}, as the run was begun")
+        display.say(f"device: {described(request.device)}")
+        return recipe, checkpoint
+    start = request.start or (Path(before.start.path) if before is not None and before.start is not None else None)
+    if start is None:
+        adapted = None
+        if before is not None and request.names.family in (None, before.family):  # ended before its first checkpoint
+            recipe, reason = continued(before, request.names, job), "as the run was begun"
+        else:
+            recipe, reason = new_recipe(request.names, job, corpus.size)
+    else:
+        adapted = parent_of(start)
+        parent_recipe = recipe_of_run(RunFolder(start))
+        recipe, reason = recipe_from(request.names, job, adapted.bundle, parent_recipe, corpus.size)
+        recipe = recipe.model_copy(update={"start": adapted.origin})
+        reason = f"from {start} after {adapted.bundle.card.trained.step:,} steps, {reason}"
+    display.say(f"model: {recipe.family}, {reason}")
+    display.say(f"device: {described(request.device)}")
+    return resolved(recipe, job, request.device, display), adapted
+
+
+def refuse_other_job(before: Recipe, job: Job, run: RunFolder) -> None:
+    """Raise ConfigError if a run was begun on another kind of data."""
+    if not isinstance(before.data, job.data):
+        was = next(other.title for other in JOBS.values() if isinstance(before.data, other.data))
+        raise ConfigError(
+            f"{run.path} was begun on {was}, and these data are {job.title}. Choose another directory.", ways=["fresh"]
+        )
+
+
+def begin(
+    start: Start, recipe: Recipe, split: Split, card: Card, processes: Processes, display: Display
+) -> tuple[Bundle, TrainState | None]:
+    """Return the bundle to train, the same in all processes, and the state to continue from."""
+    checkpoint = processes.from_first(lambda: start.checkpoint if isinstance(start, Resumed) else None)
+    if checkpoint is not None:
+        bundle, state = (start.bundle, start.state) if isinstance(start, Resumed) else again(checkpoint)
+        state.progress.budget = processes.from_first(lambda: state.progress.budget)
+        old = bundle.card
+        card = card.model_copy(update={"trained": old.trained, "parent": old.parent, "validation": old.validation})
+        return dataclasses.replace(bundle, card=card), state
+    origin = processes.from_first(lambda: start.origin if isinstance(start, Adapted) else None)
+    if origin is not None:
+        adapted = start if isinstance(start, Adapted) else parent_of(Path(origin.path))
+        return adapted_bundle(adapted, recipe, card), None
+    return new_bundle(recipe, split, card, processes, display), None
+
+
+def again(checkpoint: Path) -> tuple[Bundle, TrainState]:
+    """Return what a checkpoint holds that the first process has found intact."""
+    state = read_state(checkpoint)
+    assert state is not None, "the first process has seen a state there"
+    return load_bundle(checkpoint), state
+
+
+def budget_in(recipe: Recipe) -> dict[str, float]:
+    """Return the budget of a recipe by name."""
+    budget = {name: getattr(recipe.training, name) for name in ("steps", "epochs", "minutes")}
+    return {name: float(n) for name, n in budget.items() if n is not None}
+
+
+def refuse_used_up(recipe: Recipe, progress: Progress, n_batches: int) -> None:
+    """Raise ConfigError if the budget was changed to one that is used up already."""
+    budget = budget_of(recipe.training, n_batches)
+    if progress.budget != budget_in(recipe) and budget.progress(progress.step, progress.seconds) >= 1:
+        given = " and ".join(f"training.{name}={n:g}" for name, n in budget_in(recipe).items())
+        raise ConfigError(
+            f"{given} is used up: the run has made {progress.step:,} steps in {progress.seconds / 60:.2f} minutes. "
+            "Give a larger budget, or the one that it was begun with."
+        )
+
+
+def claim(run: RunFolder, fresh: bool, recipe: Recipe, spool: Path) -> None:
+    """Make the run ours: its settings, and a corpus that was handed in and has no file of its own."""
+    run.claim(fresh, recipe.to_toml())
+    if spool.is_dir():
+        keep_spooled(spool, run.data)
+
+
+@contextmanager
+def own_random_numbers(device: torch.device) -> Iterator[None]:
+    """Leave torch's random numbers as they were before the block, which may seed and draw them."""
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        yield

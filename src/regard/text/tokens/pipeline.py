@@ -1,0 +1,58 @@
+"""The steps between text and pieces, rebuilt from a vocabulary each time, as a pipeline of the library `tokenizers`.
+
+Three things make `decode(encode(text)) == text` hold for every normalised sentence:
+
+* A space stays a space and leads the word behind it (" the"), so no character has to stand for it, and none that the
+  user may write (U+2581) is taken for one. One more space is put before the text and taken off again by the decoder.
+* A character that is no piece becomes its UTF-8 bytes, "<0xE2>" and so on. Normalised text needs only some of them:
+  printable ASCII is always in the alphabet, controls are gone, and UTF-8 never uses the others.
+* No piece holds "<" and anything behind it, because the text is cut after each mark. So "</s>" or "<0xE2>" written by
+  the user can never be taken for a piece of that name.
+
+A newline is no piece of a sentence either: whatever a model writes is one line. Running text keeps line ends, tabs and
+runs of spaces; its pieces are characters, or runs of bytes as GPT-2 has them.
+"""
+
+from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
+
+from regard.text.tokens.vocabulary import Vocabulary
+
+_LETTERS = r"\p{L}\p{M}\x{200C}\x{200D}"  # with the joiners that Persian needs inside words
+_WORD_OR_MARK = Regex(f" ?[{_LETTERS}]+| ?[^{_LETTERS}]")
+
+
+def pipeline_of(vocabulary: Vocabulary) -> Tokenizer:
+    """Return the pipeline of a vocabulary."""
+    ids = {name: i for i, name in enumerate(vocabulary.names)}
+    merges = [(left, right) for left, right in vocabulary.merges]
+    if vocabulary.byte_level:
+        return around_bytes(models.BPE(ids, merges))
+    if vocabulary.kind == "characters":
+        tokenizer = Tokenizer(models.BPE(ids, [], byte_fallback=True))
+        tokenizer.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Fuse()])
+        return tokenizer
+    if vocabulary.kind == "bpe":
+        return around_words(models.BPE(ids, merges, byte_fallback=True))
+    lowest = min(vocabulary.scores)
+    scores = [lowest] * vocabulary.first_piece + list(vocabulary.scores)
+    # The id of the unknown is asked for, but never given out: every byte that can occur is a piece.
+    pieces = list(zip(vocabulary.names, scores, strict=True))
+    return around_words(models.Unigram(pieces, unk_id=0, byte_fallback=True))
+
+
+def around_words(model: models.Model) -> Tokenizer:
+    """Return a pipeline for sentences, whose pieces lie within words, around a model of pieces."""
+    tokenizer = Tokenizer(model)
+    tokenizer.normalizer = normalizers.Prepend(" ")
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(_WORD_OR_MARK, "isolated")
+    tokenizer.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)])
+    return tokenizer
+
+
+def around_bytes(model: models.Model) -> Tokenizer:
+    """Return a pipeline for running text, whose pieces are runs of bytes, around a model of pieces."""
+    tokenizer = Tokenizer(model)
+    words = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Split("<", "isolated"), words])
+    tokenizer.decoder = decoders.ByteLevel()
+    return tokenizer
