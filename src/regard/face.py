@@ -17,7 +17,8 @@ from regard.jobs import JOBS
 from regard.jobs.given import Data, FileName, Given, given
 from regard.jobs.run import Run, load_model
 from regard.jobs.settings import named
-from regard.jobs.training import Request, train_run
+from regard.jobs.settling import Request
+from regard.jobs.training import train_run
 from regard.pipeline import TextGenerator, Translator, device_of
 from regard.proof import Proof, prove_all
 from regard.recipe import nested

@@ -12,23 +12,15 @@ from tests.fakes import CPU, Heard, change_json, names_in
 from regard.bundle import load_bundle, read_card, run_bundle
 from regard.bundle.card import Progress
 from regard.errors import ConfigError, DataError, RunError
-from regard.jobs import JOBS, settings, training
+from regard.jobs import JOBS, settings, settling
 from regard.jobs.given import given
 from regard.jobs.run import Run
 from regard.jobs.settings import named, recipe_of_run
-from regard.jobs.training import (
-    Request,
-    again,
-    budget_in,
-    claim,
-    data_of,
-    own_random_numbers,
-    refuse_other_job,
-    refuse_used_up,
-    train_run,
-)
+from regard.jobs.settling import Request, budget_in
+from regard.jobs.training import again, claim, data_of, own_random_numbers, refuse_used_up, train_run
 from regard.recipe import make_recipe, nested
 from regard.training.interrupt import Interrupted
+from regard.training.loop import Trainer
 from regard.training.run import RunFolder
 from regard.training.state import read_state
 
@@ -246,22 +238,6 @@ def test_another_process_has_again_what_the_first_has_found(tmp_path):
     assert bundle.card == load_bundle(checkpoint).card and state.progress.step == 8
 
 
-def test_the_budget_of_a_recipe_is_what_it_names():
-    recipe = make_recipe(JOBS["pairs"], "rnn", "tiny", [{"training": {"steps": 3, "minutes": 1.5}}])
-    assert budget_in(recipe) == {"steps": 3.0, "minutes": 1.5}
-
-
-def test_a_run_is_of_the_job_whose_sections_its_recipe_has(tmp_path):
-    for job in JOBS.values():
-        for other in JOBS.values():
-            recipe = make_recipe(job, "gpt", "tiny", [])
-            if other is job:
-                refuse_other_job(recipe, other, RunFolder(tmp_path))
-            else:
-                with pytest.raises(ConfigError, match=f"was begun on {job.title}, and these data are {other.title}"):
-                    refuse_other_job(recipe, other, RunFolder(tmp_path))
-
-
 @pytest.mark.parametrize(
     ("before", "has_it", "taken"),
     [
@@ -274,7 +250,7 @@ def test_a_run_continues_in_the_precision_it_began_with_where_that_is_to_be_had(
 ):
     monkeypatch.setattr(settings, "has_bfloat16", lambda device: True)
     train_run(asked(tmp_path / "run", training__precision=before), None)
-    for module in (settings, training):
+    for module in (settings, settling):
         monkeypatch.setattr(module, "has_bfloat16", lambda device: has_it)
     monkeypatch.setattr(settings, "choose_precision", lambda *_: pytest.fail("nothing is chosen anew"))
     for asked_for in ("auto", None):
@@ -347,9 +323,9 @@ def test_a_run_that_was_begun_anew_is_not_begun_from_another(tmp_path):
 def test_the_first_weights_of_a_run_that_begins_from_another_are_the_parents(tmp_path, monkeypatch):
     train_run(asked(tmp_path / "old"), None)
     seen = []
-    whole = training.Trainer.train
+    whole = Trainer.train
     monkeypatch.setattr(
-        training.Trainer,
+        Trainer,
         "train",
         lambda self, state: (
             seen.append(torch.cat([p.detach().flatten() for p in self.model.parameters()])),

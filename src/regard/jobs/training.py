@@ -16,53 +16,24 @@ from regard.display import Display, Silent
 from regard.errors import ConfigError, DataError
 from regard.jobs import JOBS
 from regard.jobs.given import Given, keep_spooled, spooled_in
-from regard.jobs.job import Corpus, Job, Split
-from regard.jobs.settings import (
-    Named,
-    continued,
-    new_recipe,
-    recipe_from,
-    recipe_of_run,
-    refuse_changes,
-    resolved,
-)
+from regard.jobs.job import Split
+from regard.jobs.settling import Request, Start, budget_in, settle
 from regard.jobs.start import (
     Adapted,
     Resumed,
     adapted_bundle,
-    find_checkpoint,
     new_bundle,
     parent_of,
     refuse_other_data,
-    refuse_other_origin,
     say_arithmetic,
 )
 from regard.recipe import Recipe
-from regard.runtime import described, has_bfloat16
 from regard.training.log import Log, OnEvent
 from regard.training.loop import Trainer
 from regard.training.processes import Processes, together
 from regard.training.run import RunFolder
 from regard.training.schedule import budget_of
 from regard.training.state import TrainState, read_state
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What was asked for. data: None if the run holds it. start: a run or a bundle to begin from."""
-
-    to: Path
-    data: Given | None
-    valid: Given | None
-    guard: Given | None
-    names: Named
-    start: Path | None
-    device: torch.device
-    fresh: bool
-
-
-Start = None | Adapted | Resumed
-"""Where a training begins: anew, with another model's weights, or at a checkpoint."""
 
 
 def train_run(request: Request, display: Display | None, on_event: OnEvent | None = None) -> Progress:
@@ -141,70 +112,6 @@ def data_of(request: Request, run: RunFolder, spool: Path) -> Given:
     return held
 
 
-def settle(
-    request: Request, run: RunFolder, job: Job, corpus: Corpus, processes: Processes, display: Display
-) -> tuple[Recipe, Start]:
-    """Return the recipe, fully resolved, and where to begin; the first process finds out, and tells the others."""
-    found: list[Start] = [None]
-
-    def first() -> Recipe:
-        recipe, found[0] = _settled(request, run, job, corpus, display)
-        return recipe
-
-    recipe = processes.from_first(first)
-    return recipe, found[0]
-
-
-def _settled(request: Request, run: RunFolder, job: Job, corpus: Corpus, display: Display) -> tuple[Recipe, Start]:
-    before = None if request.fresh else recipe_of_run(run)
-    checkpoint = None
-    if before is not None:
-        refuse_other_job(before, job, run)
-        checkpoint = find_checkpoint(run, before, display)
-    if before is not None and checkpoint is not None:
-        if checkpoint.state.progress.budget is None:  # the first format did not say it: it was planned for the recipe's
-            checkpoint.state.progress.budget = budget_in(before)
-        if before.training.precision == "auto":  # the first format said in the card what it had come to
-            computed = checkpoint.bundle.card.arithmetic.precision or "float32"
-            before = before.with_section("training", precision=computed)
-        if before.training.precision == "bfloat16" and not has_bfloat16(request.device):
-            display.say("note: begun in bfloat16, which this machine has not; it continues in float32.")
-            before = before.with_section("training", precision="float32")
-        before = resolved(before, job, request.device, Silent())
-        recipe = resolved(continued(before, request.names, job), job, request.device, display)
-        refuse_changes(before, recipe, run, display)
-        if request.start is not None:
-            refuse_other_origin(recipe, request.start, run)
-        display.say(f"model: {recipe.family}, preset {recipe.preset}, as the run was begun")
-        display.say(f"device: {described(request.device)}")
-        return recipe, checkpoint
-    start = request.start or (Path(before.start.path) if before is not None and before.start is not None else None)
-    if start is None:
-        adapted = None
-        if before is not None and request.names.family in (None, before.family):  # ended before its first checkpoint
-            recipe, reason = continued(before, request.names, job), "as the run was begun"
-        else:
-            recipe, reason = new_recipe(request.names, job, corpus.size)
-    else:
-        adapted = parent_of(start)
-        parent_recipe = recipe_of_run(RunFolder(start))
-        recipe, reason = recipe_from(request.names, job, adapted.bundle, parent_recipe, corpus.size)
-        recipe = recipe.model_copy(update={"start": adapted.origin})
-        reason = f"from {start} after {adapted.bundle.card.trained.step:,} steps, {reason}"
-    display.say(f"model: {recipe.family}, {reason}")
-    display.say(f"device: {described(request.device)}")
-    return resolved(recipe, job, request.device, display), adapted
-
-
-def refuse_other_job(before: Recipe, job: Job, run: RunFolder) -> None:
-    """Raise ConfigError if a run was begun on another kind of data."""
-    if not isinstance(before.data, job.data):
-        was = next(other.title for other in JOBS.values() if isinstance(before.data, other.data))
-        raise ConfigError(
-            f"{run.path} was begun on {was}, and these data are {job.title}. Choose another directory.", ways=["fresh"]
-        )
-
-
 def begin(
     start: Start, recipe: Recipe, split: Split, card: Card, processes: Processes, display: Display
 ) -> tuple[Bundle, TrainState | None]:
@@ -228,12 +135,6 @@ def again(checkpoint: Path) -> tuple[Bundle, TrainState]:
     state = read_state(checkpoint)
     assert state is not None, "the first process has seen a state there"
     return load_bundle(checkpoint), state
-
-
-def budget_in(recipe: Recipe) -> dict[str, float]:
-    """Return the budget of a recipe by name."""
-    budget = {name: getattr(recipe.training, name) for name in ("steps", "epochs", "minutes")}
-    return {name: float(n) for name, n in budget.items() if n is not None}
 
 
 def refuse_used_up(recipe: Recipe, progress: Progress, n_batches: int) -> None:

@@ -1,0 +1,126 @@
+"""What a training will be: its recipe, fully resolved, and where it begins.
+
+A run that has a checkpoint continues from it; one that was ended before its first begins again with what its recipe
+says; otherwise the call decides, and perhaps another model whose weights it names.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from regard.display import Display, Silent
+from regard.errors import ConfigError
+from regard.jobs import JOBS
+from regard.jobs.given import Given
+from regard.jobs.job import Corpus, Job
+from regard.jobs.settings import (
+    Named,
+    continued,
+    new_recipe,
+    recipe_from,
+    recipe_of_run,
+    refuse_changes,
+    resolved,
+)
+from regard.jobs.start import Adapted, Resumed, find_checkpoint, parent_of, refuse_other_origin
+from regard.recipe import Recipe
+from regard.runtime import described, has_bfloat16
+from regard.training.processes import Processes
+from regard.training.run import RunFolder
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What was asked for. data: None if the run holds it. start: a run or a bundle to begin from."""
+
+    to: Path
+    data: Given | None
+    valid: Given | None
+    guard: Given | None
+    names: Named
+    start: Path | None
+    device: torch.device
+    fresh: bool
+
+
+Start = None | Adapted | Resumed
+"""Where a training begins: anew, with another model's weights, or at a checkpoint."""
+
+
+def settle(
+    request: Request, run: RunFolder, job: Job, corpus: Corpus, processes: Processes, display: Display
+) -> tuple[Recipe, Start]:
+    """Return the recipe and where to begin; the first process finds out, and tells the others the recipe."""
+    found: list[Start] = [None]
+
+    def first() -> Recipe:
+        before = None if request.fresh else recipe_of_run(run)
+        checkpoint = None
+        if before is not None:
+            refuse_other_job(before, job, run)
+            checkpoint = find_checkpoint(run, before, display)
+        if before is not None and checkpoint is not None:
+            recipe = _continuing(before, checkpoint, request, run, job, display)
+            found[0], reason = checkpoint, f"preset {recipe.preset}, as the run was begun"
+        else:
+            recipe, found[0], reason = _beginning(before, request, job, corpus)
+            recipe = resolved(recipe, job, request.device, display)
+        display.say(f"model: {recipe.family}, {reason}")
+        display.say(f"device: {described(request.device)}")
+        return recipe
+
+    recipe = processes.from_first(first)
+    return recipe, found[0]
+
+
+def _continuing(
+    before: Recipe, checkpoint: Resumed, request: Request, run: RunFolder, job: Job, display: Display
+) -> Recipe:
+    """Return the recipe of a run that continues. Raises ConfigError if the call asks for another course of it."""
+    # What the first format did not say: the budget that was planned for, and what "auto" had come to.
+    if checkpoint.state.progress.budget is None:
+        checkpoint.state.progress.budget = budget_in(before)
+    if before.training.precision == "auto":
+        computed = checkpoint.bundle.card.arithmetic.precision or "float32"
+        before = before.with_section("training", precision=computed)
+    if before.training.precision == "bfloat16" and not has_bfloat16(request.device):
+        display.say("note: begun in bfloat16, which this machine has not; it continues in float32.")
+        before = before.with_section("training", precision="float32")
+    before = resolved(before, job, request.device, Silent())
+    recipe = resolved(continued(before, request.names, job), job, request.device, display)
+    refuse_changes(before, recipe, run, display)
+    if request.start is not None:
+        refuse_other_origin(recipe, request.start, run)
+    return recipe
+
+
+def _beginning(before: Recipe | None, request: Request, job: Job, corpus: Corpus) -> tuple[Recipe, Adapted | None, str]:
+    """Return the recipe of a run that begins, the model it begins from, if any, and a sentence about both."""
+    names = request.names
+    if before is not None and names.family in (None, before.family) and request.start is None:
+        origin = parent_of(Path(before.start.path)) if before.start is not None else None
+        return continued(before, names, job), origin, "as the run was begun"
+    if request.start is None:
+        recipe, reason = new_recipe(names, job, corpus.size)
+        return recipe, None, reason
+    origin = parent_of(request.start)
+    parent_recipe = recipe_of_run(RunFolder(request.start))
+    recipe, reason = recipe_from(names, job, origin.bundle, parent_recipe, corpus.size)
+    recipe = recipe.model_copy(update={"start": origin.origin})
+    return recipe, origin, f"from {request.start} after {origin.bundle.card.trained.step:,} steps, {reason}"
+
+
+def refuse_other_job(before: Recipe, job: Job, run: RunFolder) -> None:
+    """Raise ConfigError if a run was begun on another kind of data."""
+    if not isinstance(before.data, job.data):
+        was = next(other.title for other in JOBS.values() if isinstance(before.data, other.data))
+        raise ConfigError(
+            f"{run.path} was begun on {was}, and these data are {job.title}. Choose another directory.", ways=["fresh"]
+        )
+
+
+def budget_in(recipe: Recipe) -> dict[str, float]:
+    """Return the budget of a recipe by name."""
+    budget = {name: getattr(recipe.training, name) for name in ("steps", "epochs", "minutes")}
+    return {name: float(n) for name, n in budget.items() if n is not None}
