@@ -1,11 +1,12 @@
-"""How fast is a training while other programs compute, by how its threads wait for each other?
+"""How fast are a training and a translation beside other programs, by how their threads wait for each other?
 
-    python benchmarks/beside_others.py DATA [--spin 300000 20000 1000] [--busy 0 1 2] [--rounds 2]
+    python benchmarks/beside_others.py DATA [--busy 0 1 2] [--rounds 3] [--seconds 20]
 
-The Transformer, preset tiny, on the first 4,000 pairs of DATA/train.en and train.de, in float32 and as many threads as
-there are cores; beside it so many processes that do nothing but compute. GOMP_SPINCOUNT says how often a thread of
-OpenMP looks before it sleeps; 300,000 is its own default, 0 is OMP_WAIT_POLICY=PASSIVE. Target tokens a second (the
-median record), every setting in turn.
+The Transformer, preset tiny, in float32 and as many threads as there are cores: a training on the first 4,000 pairs of
+DATA/train.en and train.de, and the translation of 500 more sentences with the weights of twenty steps; beside them so
+many processes that do nothing but compute. Target tokens a second and sentences a second, the median of all rounds and
+all of them in brackets. The ways to wait: as the command does it (regard/waiting.py); awake, as OpenMP does it by
+itself; asleep (OMP_WAIT_POLICY=PASSIVE); one thread, which has nobody to wait for.
 """
 
 import argparse
@@ -16,68 +17,127 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
-from itertools import islice
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 
 BUSY = "while True: pass"
-N_PAIRS = 4_000
-SECONDS = 20
+COMMAND = "import regard.cli; regard.cli.main()"
+WITHOUT_A_WATCH = f"import regard.runtime; regard.runtime.sleep_beside_others = lambda: None; {COMMAND}"
+WAYS: dict[str, tuple[str, dict[str, str]]] = {
+    "as the command": (COMMAND, {}),
+    "awake": (WITHOUT_A_WATCH, {}),
+    "asleep": (WITHOUT_A_WATCH, {"OMP_WAIT_POLICY": "PASSIVE"}),
+    "one thread": (COMMAND, {"OMP_NUM_THREADS": "1"}),
+}
+N_PAIRS, N_SENTENCES = 4_000, 500
 
 
-def tokens_per_second(folder: Path, spin: int, n_busy: int, threads: int | None) -> float | None:
-    """Return the median speed of a training of some seconds, or None if it made fewer than ten steps in them."""
-    environment = {**os.environ, "GOMP_SPINCOUNT": str(spin)}
-    if threads is not None:
-        environment["OMP_NUM_THREADS"] = str(threads)
+def started(way: str, words: list[str | Path], source: Path | None = None) -> subprocess.Popen[bytes]:
+    code, environment = WAYS[way]
+    stdin = source.open("rb") if source else subprocess.DEVNULL
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *map(str, words)],
+        env={**os.environ, **environment},
+        stdin=stdin,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+def training_words(folder: Path, run: Path, steps: int) -> list[str | Path]:
+    settings = [f"training.steps={steps}", "training.precision=float32", "training.validation_steps=100000"]
+    words = ["train", folder / "pairs.tsv", "--to", run, "--preset", "tiny"]
+    return [*words, *(word for setting in settings for word in ("--set", setting))]
+
+
+def training_speed(folder: Path, way: str, seconds: float) -> float:
+    """Return the target tokens a second of a training, from some seconds after its first record on."""
     run = folder / f"run-{time.monotonic_ns()}"
-    settings = ["training.steps=100000", "training.precision=float32", "training.validation_steps=100000"]
-    command = [sys.executable, "-m", "regard", "train", folder / "pairs.tsv", "--to", run, "--preset", "tiny"]
-    command += [word for setting in settings for word in ("--set", setting)]
-    busy = [subprocess.Popen([sys.executable, "-c", BUSY]) for _ in range(n_busy)]
-    process = subprocess.Popen(list(map(str, command)), env=environment, stderr=subprocess.DEVNULL)
+    log = run / "log.jsonl"
+
+    def records() -> list[dict[str, float]]:
+        lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
+        return [record for record in map(json.loads, lines) if record["kind"] == "train"]
+
+    process = started(way, training_words(folder, run, 100_000))
     try:
-        while not (run / "log.jsonl").exists():
-            time.sleep(0.2)
-        time.sleep(SECONDS)
+        n_before = len(wait_for(records, 1))
+        time.sleep(seconds)
+        found = wait_for(records, n_before + 1)[n_before - 1 :]
     finally:
         process.kill()
         process.wait()
-        for other in busy:
-            other.kill()
-            other.wait()
-    lines = (run / "log.jsonl").read_text(encoding="utf-8").splitlines()
-    speeds = [record["tokens_per_second"] for record in map(json.loads, lines) if record["kind"] == "train"]
-    return statistics.median(speeds[1:] or speeds) if speeds else None
+    taken = [after["seconds"] - before["seconds"] for before, after in pairwise(found)]
+    n_tokens = (record["tokens_per_second"] * s for record, s in zip(found[1:], taken, strict=True))
+    return sum(n_tokens) / sum(taken)
 
 
-def shown(speeds: Sequence[float | None]) -> str:
-    """Return the speeds of all rounds."""
-    return "; ".join("under 10 steps" if speed is None else f"{speed:,.0f}" for speed in speeds)
+def wait_for(records: Callable[[], list[dict[str, float]]], n: int) -> list[dict[str, float]]:
+    """Return all records once there are so many."""
+    while len(found := records()) < n:
+        time.sleep(0.1)
+    return found
+
+
+def translation_speed(folder: Path, way: str) -> float:
+    """Return the sentences a second of a whole command."""
+    begun = time.perf_counter()
+    process = started(way, ["translate", folder / "model"], folder / "sentences.txt")
+    if process.wait():
+        sys.exit("The translation failed.")
+    return N_SENTENCES / (time.perf_counter() - begun)
+
+
+def prepare(folder: Path, data: Path) -> None:
+    """Write the pairs, the sentences, and a run of twenty steps."""
+    sides = [(data / f"train.{side}").open(encoding="utf-8") for side in ("en", "de")]
+    lines = [f"{source.strip()}\t{target.strip()}\n" for source, target in zip(*sides, strict=True)]
+    (folder / "pairs.tsv").write_text("".join(lines[:N_PAIRS]), encoding="utf-8")
+    sentences = (line.split("\t")[0] + "\n" for line in lines[N_PAIRS : N_PAIRS + N_SENTENCES])
+    (folder / "sentences.txt").write_text("".join(sentences), encoding="utf-8")
+    if started("as the command", training_words(folder, folder / "model", 20)).wait():
+        sys.exit("The training failed.")
+
+
+@contextmanager
+def beside(n_busy: int) -> Iterator[None]:
+    """Run so many processes that only compute."""
+    busy = [subprocess.Popen([sys.executable, "-c", BUSY]) for _ in range(n_busy)]
+    try:
+        yield
+    finally:
+        for process in busy:
+            process.kill()
+            process.wait()
+
+
+def shown(speeds: list[float]) -> str:
+    return f"{statistics.median(speeds):,.0f} ({'; '.join(f'{speed:,.0f}' for speed in speeds)})"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
-    parser.add_argument("--spin", nargs="+", type=int, default=[300_000, 20_000, 1_000])
     parser.add_argument("--busy", nargs="+", type=int, default=[0, 1, 2])
-    parser.add_argument("--threads", type=int, help="threads of the training; as many as there are cores by default")
-    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=20)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        sides = [(options.data / f"train.{side}").open(encoding="utf-8") for side in ("en", "de")]
-        pairs = islice(zip(*sides, strict=True), N_PAIRS)
-        lines = (f"{source.strip()}\t{target.strip()}\n" for source, target in pairs)
-        (folder / "pairs.tsv").write_text("".join(lines), encoding="utf-8")
-        print("| busy processes | " + " | ".join(f"{spin:,}" for spin in options.spin) + " |")
-        print("|---" * (len(options.spin) + 1) + "|")
-        for n_busy in options.busy:
-            found: dict[int, list[float | None]] = {spin: [] for spin in options.spin}
-            for _ in range(options.rounds):
-                for spin in options.spin:
-                    found[spin].append(tokens_per_second(folder, spin, n_busy, options.threads))
-            print(f"| {n_busy} | " + " | ".join(shown(found[spin]) for spin in options.spin) + " |", flush=True)
+        prepare(folder, options.data)
+        measures = {
+            "training": lambda way: training_speed(folder, way, options.seconds),
+            "translation": lambda way: translation_speed(folder, way),
+        }
+        print(f"| | {' | '.join(WAYS)} |\n{'|---' * (len(WAYS) + 1)}|")
+        for name, measure in measures.items():
+            for n_busy in options.busy:
+                with beside(n_busy):
+                    rounds = [[measure(way) for way in WAYS] for _ in range(options.rounds)]
+                cells = " | ".join(shown(list(speeds)) for speeds in zip(*rounds, strict=True))
+                print(f"| {name}, {n_busy} beside it | {cells} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -263,7 +263,7 @@ def test_an_unknown_device_is_refused():
 
 def test_a_model_for_another_job_is_refused(tmp_path):
     save_bundle(small_bundle(), tmp_path / "pairs")
-    save_bundle(small_bundle(job="text"), tmp_path / "text")
+    save_bundle(small_generator().bundle, tmp_path / "text")
     save_bundle(small_bundle(job="chess\x1b[31m"), tmp_path / "chess")
     with pytest.raises(
         ConfigError, match=r"text was trained on running text, and continues it; it is no model for pairs"
@@ -564,3 +564,28 @@ def test_a_generator_says_what_it_is():
     generator = small_generator()
     n = sum(p.numel() for p in generator.bundle.model.parameters())
     assert repr(generator) == f"TextGenerator(gpt, {n:,} parameters on cpu)" and generator.context == 16
+
+
+@pytest.mark.parametrize("beam", [1, 3])
+def test_weights_that_lead_out_of_the_range_of_numbers_are_said(beam):
+    translator = small_translator()
+    with torch.no_grad():
+        translator.model.output_weight.fill_(3e38)
+    with pytest.raises(BundleError, match=r"the model computes numbers that are not finite\. Take another bundle"):
+        translator.translate("Eine Frau läuft.", beam=beam)
+
+
+def test_a_language_model_out_of_the_range_of_numbers_is_said():
+    generator = small_generator()
+    with torch.no_grad():
+        generator.model.output_weight.fill_(3e38)
+    with pytest.raises(BundleError, match="the model computes numbers that are not finite"):
+        generator.generate("the")
+
+
+def test_a_target_to_explain_is_bounded_as_a_source_is():
+    with pytest.raises(DataError, match=r"has 10,001 characters; it may have 10,000. Shorten it"):
+        small_translator().explain("Eine Frau.", "a" * 10_001)
+    bounded = small_translator(decoding=DecodingConfig(max_target_tokens=5))
+    with pytest.raises(DataError, match=r"The target has \d+ tokens; decoding.max_target_tokens is 5"):
+        bounded.explain("Eine Frau.", "Eine Frau läuft über die Straße.")

@@ -56,7 +56,7 @@ def collate(sources: Sequence[Sequence[int]], targets: Sequence[Sequence[int]] |
 def collate_text(rows: Sequence[Sequence[int]]) -> Batch:
     """Return windows of running text as one batch: of n + 1 ids, the first n are read and the last n are written."""
     target, keep = _padded([row[:-1] for row in rows])
-    gold, _ = _padded([row[1:] for row in rows])
+    gold, _ = _padded([row[1:] for row in rows])  # as long as what is read, so one mask serves both
     source, source_keep = _padded([[] for _ in rows])
     return Batch(source, source_keep, target, keep, gold)
 
@@ -71,6 +71,7 @@ def _padded(rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
     lengths = np.array([len(row) for row in rows])
     keep = np.arange(lengths.max()) < lengths[:, None]
     cells = np.full(keep.shape, PAD, dtype=np.int64)
+    # A mask is filled row by row, which is the order of the chain.
     cells[keep] = np.fromiter(chain.from_iterable(rows), dtype=np.int64, count=int(lengths.sum()))
     return torch.from_numpy(cells), torch.from_numpy(keep)
 

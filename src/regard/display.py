@@ -71,7 +71,7 @@ class Lines:
 
     def __init__(self, seconds: float = SECONDS_A_LINE) -> None:
         self.seconds = seconds
-        self._last = float("-inf")
+        self._last = float("-inf")  # the first record is told at once
 
     def say(self, message: str) -> None:
         tell(message)
@@ -92,6 +92,7 @@ class Lines:
             nonlocal last, n_before
             now = time.monotonic()
             if now - last >= self.seconds or n_done == n_all:
+                # Never zero and never by zero: a count may stand still, and so may the clock.
                 a_second = max(n_done - n_before, 1) / max(now - last, 1e-9)
                 last, n_before = now, n_done
                 left = minutes((n_all - n_done) / a_second)
@@ -120,10 +121,11 @@ class Bar:
             self._beside = beside(record) or self._beside
             self.say(describe(record))
             return
+        # Begun only with the first step, since until then a count may show a bar of its own.
         if self._training is None:
             columns = BarColumn(bar_width=24), TaskProgressColumn(), TextColumn("{task.fields[figures]}")
             self._training = Progress(*columns, console=self._console)
-            self._training.add_task("training", total=1.0, figures="")
+            self._training.add_task("training", total=1.0, figures="")  # a share of the budget, of whatever kind
             self._training.start()
         figures = describe(record) + self._beside
         self._training.update(self._training.task_ids[0], completed=record["progress"], figures=figures)
@@ -156,6 +158,7 @@ def describe(record: Record) -> str:
         )
     if record["kind"] == "valid":
         best = "  (best so far)" if record["best"] else ""
+        # The log has none for a number that is not finite, since JSON has no such number.
         loss = "not finite" if record["nll"] is None else f"{record['nll']:.3f} nats per token"
         return f"step {record['step']}  validation: {loss}{beside(record)}{best}"
     if record["kind"] == "skipped":

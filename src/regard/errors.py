@@ -15,6 +15,7 @@ says it in Python's words, the command line in its own.
 from collections.abc import Sequence
 from typing import Literal
 
+# The command line has its own words for each, in cli/saying.py.
 Way = Literal["fresh", "start", "device", "force"]
 
 IN_PYTHON: dict[Way, str] = {
@@ -69,5 +70,6 @@ def shown(text: object, longest: int = 80) -> str:
 
     What somebody wrote into a file must not move the cursor or colour the terminal of whoever reads the error.
     """
+    # Cut before it is escaped, since it may be megabytes.
     printable = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text)[: longest + 1])
     return printable if len(printable) <= longest else f"{printable[: longest - 1]}…"

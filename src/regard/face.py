@@ -51,8 +51,8 @@ def train(
 
     data: pairs of sentences: one .tsv, two files line by line, or tuples of a source and a target. Or running text: one
     .txt. texts: running text from memory, a document each. What is no file is read once and kept in the run; without
-    data, a run that holds its own continues. valid, valid_texts: what to validate on; else some is held out. guard,
-    guard_texts: what is measured beside it and decides nothing.
+    data, a run that holds its own continues. valid, valid_texts: what to validate on, which is not kept; else some is
+    held out. guard, guard_texts: what is measured beside it and decides nothing.
 
     model: rnn, bahdanau, transformer or gpt. preset, recipe (a TOML file), settings (`{"training.minutes": 5}`): later
     ones over earlier ones. seed: the same as the setting training.seed. start: a run or a bundle whose weights,
@@ -67,13 +67,13 @@ def train(
     Raises DataError, ConfigError, BundleError, RunError or TrainingError, each with what to do.
     """
     values = dict(settings or {})
-    if seed is not None:
-        values.setdefault("training.seed", seed)
+    if seed is not None and values.setdefault("training.seed", seed) != seed:
+        raise ConfigError(f"seed is {seed}, and training.seed is {values['training.seed']}. Give one of them.")
     request = Request(
         to=Path(to),
         data=given(data, texts),
-        valid=given(valid, valid_texts, "valid"),
-        guard=given(guard, guard_texts, "guard"),
+        valid=given(valid, valid_texts, "valid", "valid_texts"),
+        guard=given(guard, guard_texts, "guard", "guard_texts"),
         names=named(model, preset, Path(recipe) if recipe is not None else None, nested(values)),
         start=Path(start) if start is not None else None,
         device=device_of(device),
@@ -84,6 +84,7 @@ def train(
     except Interrupted as interrupted:
         if not is_interactive():
             signal.raise_signal(interrupted.number)  # as if it had come just now, to whoever handles it
+        # Reached in a script, too, if a handler of its own has heard the signal and let it go on.
         return Run(request.to, interrupted=True)
     return Run(request.to)
 
@@ -144,7 +145,7 @@ def prove(
     named_model = None
     if bundle is not None and run is not None:
         vocabularies = bundle.source_tokenizer.vocabulary, bundle.target_tokenizer.vocabulary
-        named_model = f"{Path(run).resolve().name} ({bundle.family})", bundle.model, vocabularies
+        named_model = f"{Path(run).resolve().name} ({bundle.family})", bundle.model, vocabularies  # "." has no name
     precision = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("highest")  # float32 is to be proven as such, and not as TF32
     try:

@@ -5,6 +5,7 @@ only read their model, so several of them live in one process, and answer from s
 """
 
 import codecs
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from os import PathLike
@@ -72,6 +73,7 @@ class Translator:
     ) -> None:
         """decoding: how to search; the bundle's own where none is given. Raises BundleError if that cannot be used."""
         self.bundle, self.device = bundle, device_of(device)
+        # The bundle's own model and no copy: a training that validates puts it back into training mode.
         bundle.model.to(self.device).eval()
         self.decoding = decoding or settings_of(bundle, DecodingConfig)
 
@@ -88,6 +90,7 @@ class Translator:
     def model(self) -> Model:
         return cast(Model, self.bundle.model)
 
+    # A string is an iterable of strings as well, so the overload for one text stands first.
     @overload
     def translate(self, text: str, *, beam: int | None = None) -> Translation: ...  # type: ignore[overload-overlap]
     @overload
@@ -136,12 +139,15 @@ class Translator:
         problems = [
             f"has {len(text):,} characters; a sentence may have {LONGEST:,}" * (len(text) > LONGEST) for text in texts
         ]
+        # What is too long is not even tokenised, which can take minutes for one word.
         kept = ["" if problem else text for text, problem in zip(texts, problems, strict=True)]
         sources = self.bundle.source_tokenizer.encode_many(kept)
         for i, ids in enumerate(sources):
             if problem := self._problem(ids, config):
-                problems[i], sources[i] = problem, []
+                problems[i], sources[i] = problem, []  # an empty source costs nothing, and keeps the order
         found = search(self.model, sources, config, self.device)
+        if not all(hypotheses and math.isfinite(hypotheses[0].score) for hypotheses in found):
+            raise BundleError("With these weights the model computes numbers that are not finite. Take another bundle.")
         return [
             [Translation("", [], 0.0, 0.0, problem)] if problem else self._distinct(hypotheses)
             for hypotheses, problem in zip(found, problems, strict=True)
@@ -161,6 +167,7 @@ class Translator:
         by_text: dict[str, Translation] = {}
         for h in hypotheses:
             text = self.bundle.target_tokenizer.decode(h.ids)
+            # They come best first, so the first of a text stays.
             by_text.setdefault(text, Translation(text, h.ids, h.log_probability, h.score))
         return list(by_text.values())
 
@@ -184,13 +191,18 @@ class Translator:
         """
         if target is not None and beam is not None:
             raise ConfigError("A beam is for a translation that is looked for, and a target was given. Leave one out.")
+        if (longest := max(len(text), len(target or ""))) > LONGEST:
+            raise DataError(f"A sentence has {longest:,} characters; it may have {LONGEST:,}. Shorten it.")
         text = normalise(text)
         tokenizer = self.bundle.target_tokenizer
         best = self.translate(text, beam=beam) if target is None else None  # refuses what is too long
         source_ids, source_offsets = self.bundle.source_tokenizer.encode_with_offsets(text)
         if not source_ids:
             raise DataError("The sentence is empty, so there is no attention to show. Give at least one word.")
+        # Of a translation the ids that search found: its text may be encoded to others.
         target_ids = tokenizer.encode(target or "") if best is None else best.ids
+        if len(target_ids) > (most := self.decoding.max_target_tokens):
+            raise DataError(f"The target has {len(target_ids):,} tokens; decoding.max_target_tokens is {most:,}.")
         target_text, target_offsets = spans_of_ids(tokenizer, target_ids)
         source_words, source_index = in_words(text, source_offsets)
         target_words, target_index = in_words(target_text, target_offsets)
@@ -272,6 +284,7 @@ class TextGenerator:
         if prompt is not None and not isinstance(prompt, str):
             if stream:
                 raise ConfigError("stream is for one prompt, and several were given.")
+            # Each with the same seed, so that its text does not depend on its neighbours.
             return [self.generate(each, stop=stop, **options) for each in strings(prompt)]
         stops = [stop] if isinstance(stop, str) else strings(stop)
         if "" in stops:
@@ -280,6 +293,7 @@ class TextGenerator:
             raise DataError("The prompt is empty. Give some text to continue, or none to begin a document.")
         begins = prompt is None or (self.bundle.card.data.documents or 1) > 1
         ids = [*([BOS] if begins else []), *self.tokenizer.encode(prompt or "")]
+        # Called here and not in the generator below, so that what it refuses is refused at the call.
         tokens = generate(self.model, ids, changed(self.sampling, options), self.device)
         pieces = self._pieces((token for token, _ in tokens), stops)
         return pieces if stream else "".join(pieces)
@@ -292,12 +306,13 @@ class TextGenerator:
             if found := [at for text in stops if (at := held.find(text)) >= 0]:
                 held = held[: min(found)]
                 break
+            # What may begin a stop string is held back, so that none begins in what was yielded already.
             n_safe = len(held) - longest_beginning(held, stops)
             if n_safe:
                 yield held[:n_safe]
             held = held[n_safe:]
         else:
-            held += decoder.decode(b"", final=True)
+            held += decoder.decode(b"", final=True)  # bytes that never became a character
         if held:
             yield held
 
@@ -324,7 +339,7 @@ class TextGenerator:
         if not words(text):
             raise DataError("The text is empty, so there is no attention to show. Give at least one word.")
         ids, offsets = self.tokenizer.encode_with_offsets(text)
-        if len(ids) >= self.context:
+        if len(ids) >= self.context:  # BOS takes a place; EOS is written only
             raise DataError(
                 f"The text has {len(ids):,} tokens; the model's context has {self.context:,}, the mark of the "
                 "beginning included. Shorten it."
@@ -360,6 +375,7 @@ def changed(config: Settings, options: dict[str, Any]) -> Settings:
     """Return settings with those that were given. Raises ConfigError with all that are unknown or do not fit."""
     given = {name: value for name, value in options.items() if value is not None}
     try:
+        # Built anew: a copy with other values would check neither them nor how they fit together.
         return type(config).model_validate(config.model_dump() | given)
     except ValidationError as error:
         raise ConfigError(" ".join(map(_problem, error.errors()))) from error
@@ -407,6 +423,7 @@ def refuse_large(model: Model, batch: Batch, max_bytes: int) -> None:
 
 def longest_beginning(text: str, stops: Sequence[str]) -> int:
     """Return the length of the longest end of a text that may be the beginning of one of the stop strings."""
+    # One character less than a stop string at most: a whole one has ended the text before.
     lengths = (n for stop in stops for n in range(min(len(stop) - 1, len(text)), 0, -1) if text.endswith(stop[:n]))
     return max(lengths, default=0)
 
@@ -424,6 +441,7 @@ def spans_of_ids(tokenizer: Tokenizer, ids: Sequence[int]) -> tuple[str, list[tu
     all of it.
     """
     text = tokenizer.decode(ids)
+    # Every beginning is decoded anew, which takes time with the square of the length.
     ends = [len(text)] * len(ids)
     for i in range(len(ids) - 2, -1, -1):  # bytes that are no character yet look longer than they are
         ends[i] = min(len(tokenizer.decode(ids[: i + 1])), ends[i + 1])

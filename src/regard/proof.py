@@ -121,6 +121,7 @@ def error(found: Sequence[Tensor], expected: Sequence[Tensor]) -> Error:
 def prove_ladder(device: torch.device) -> Iterator[Proof]:
     """Yield the rungs of the ladder that must be equal."""
     for dtype in (torch.float64, torch.float32):
+        # Drawn in float64 for both: the same numbers, but for their rounding.
         x = torch.rand(6, 6, generator=torch.Generator().manual_seed(1), dtype=torch.float64).to(device, dtype)
         for c in comparisons(x):
             yield Proof(f"rung {c.name}", dtype, error([c.outputs[0]], [c.outputs[1]]), error(*c.gradients))
@@ -136,7 +137,7 @@ def prove_kernels(device: torch.device) -> Iterator[Proof | str]:
                 proof = prove_kernel(
                     name, lambda q, k, v: F.scaled_dot_product_attention(q, k, v, is_causal=True), dtype, device
                 )
-        except RuntimeError:
+        except RuntimeError:  # "No available kernel": for this device, for this type, or backwards
             yield f"attention kernel {name}, {str(dtype).removeprefix('torch.')}: not available here"
         else:
             yield proof
@@ -146,9 +147,11 @@ def prove_kernels(device: torch.device) -> Iterator[Proof | str]:
 
 def prove_kernel(name: str, attention: Callable[..., Tensor], dtype: torch.dtype, device: torch.device) -> Proof:
     """Return causal attention by a kernel against `attend`."""
+    # 33 positions: no multiple of a kernel's block or of a register, so that what is left over is proven, too.
     random = torch.Generator().manual_seed(2)
     q, k, v = (torch.randn(2, 4, 33, 16, generator=random).to(device, dtype) for _ in range(3))
     found = differentiated(attention, q, k, v)
+    # In float64, of q, k and v as they were rounded: their own rounding is no error of the kernel.
     expected = differentiated(lambda q, k, v: attend(q, k, v, lower_triangle(q))[0], *(x.double() for x in (q, k, v)))
     return Proof(f"attention kernel {name}", dtype, error(found[0], expected[0]), error(found[1], expected[1]))
 
@@ -174,7 +177,7 @@ def signs_for(output: Tensor) -> Tensor:
 def small_model(family: str) -> nn.Module:
     """Return a small model of a family all of whose weights matter, also those that start at zero."""
     config, model = MODELS[family]
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]):  # nothing is drawn on a GPU
         torch.manual_seed(3)
         built: nn.Module = model(config.small(), VOCABULARY, VOCABULARY, n_control=N_CONTROL)
         with torch.no_grad():
@@ -264,6 +267,7 @@ def stepped(model: nn.Module, batch: Batch) -> list[Tensor]:
 def longest_for(model: nn.Module) -> int:
     """Return how long random sentences may be, so that a pair and its padding fit into the model's context."""
     context: int | None = model.context_length  # type: ignore[assignment]
+    # Of the context 4 are taken by EOS, BOS and one cell of padding on each side.
     return max(LENGTHS) if context is None else max(1, min(max(LENGTHS), (context - 4) // 2))
 
 
@@ -272,6 +276,7 @@ def random_ids(job: str, vocabularies: tuple[int, int], longest: int) -> list[tu
     random = torch.Generator().manual_seed(4)
     n_source, n_target = vocabularies
     lengths = [min(n, longest) for n in LENGTHS]
+    # Lengths run the other way on the other side, so that a short source has a long target.
     drawn = [(ids(n_source, s, random), ids(n_target, t, random)) for s, t in zip(lengths, lengths[::-1], strict=True)]
     return [(source if job == "pairs" else [], target) for source, target in drawn]
 
@@ -290,7 +295,7 @@ def side_by_side(job: str, sentences: Sequence[tuple[list[int], list[int]]]) -> 
 def padded(batch: Batch) -> Batch:
     """Return the batch with more padding, of an id that would matter if it were read."""
     assert batch.target is not None and batch.target_keep is not None and batch.gold is not None, "there is a target"
-    n_source = 1 if batch.source.shape[1] else 0
+    n_source = 1 if batch.source.shape[1] else 0  # running text must not get a source
 
     def longer(x: Tensor, n: int, fill: int) -> Tensor:
         return torch.cat([x, x.new_full((len(x), n), fill)], dim=1)

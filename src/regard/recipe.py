@@ -40,6 +40,7 @@ class Rules(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
+    # Literals, so that a run of a later release with another rule is refused, and not continued by ours.
     normalisation: Literal[1] = 1
     split: Literal[1] = 1
     passages: Literal[1] = 1
@@ -104,7 +105,7 @@ def make_recipe(sections: Sections, family: str, preset: str, layers: Sequence[M
         if BUDGET_KEYS & layer.get("training", {}).keys():
             merged["training"] = {k: v for k, v in merged["training"].items() if k not in BUDGET_KEYS}
         for section, values in layer.items():
-            merged.setdefault(section, {}).update(values)
+            merged.setdefault(section, {}).update(values)  # `rules` and `start` are in a run's recipe only
     fitting = create_model(
         "FittingRecipe",
         __base__=Recipe,
@@ -136,13 +137,14 @@ def read_recipe(path: Path) -> dict[str, Any]:
     try:
         content = tomllib.loads(raw.decode("utf-8"))
     except (ValueError, RecursionError) as error:
+        # No UTF-8 and no TOML are ValueErrors; brackets without end are a RecursionError.
         raise ConfigError(f"{path} is not a TOML file: {shown(error, 200)}.") from error
     return checked_content(content, str(path))
 
 
 def checked_content(content: dict[str, Any], name: str) -> dict[str, Any]:
     """Return what a recipe file holds. Raises ConfigError if a key stands outside the sections."""
-    known = [*SECTIONS, *NAMES, "rules", "start"]
+    known = [*SECTIONS, *NAMES, "rules", "start"]  # the last two stand in the recipe.toml of a run
     for key, value in content.items():
         if key not in known:
             raise ConfigError(f"{name}: {unknown(key, known)}")
@@ -160,6 +162,7 @@ def nested(settings: Mapping[str, Any]) -> Settings:
         section, dot, key = name.strip().partition(".")
         if not (dot and key):
             raise ConfigError(f"{shown(name)!r} is no setting; expected section.key, for example training.minutes.")
+        # Not `rules` and `start` either: they say how a run was begun, and nobody sets them.
         if section not in SECTIONS:
             raise ConfigError(f"{shown(name)}: {unknown(section, SECTIONS)}")
         found.setdefault(section, {})[key] = value
@@ -174,7 +177,7 @@ def read_value(text: str) -> Any:
         content = tomllib.loads(f"value = {text}")
     except (ValueError, RecursionError):
         return text.strip()
-    return content["value"] if len(content) == 1 else text.strip()
+    return content["value"] if len(content) == 1 else text.strip()  # a line end in it may set more keys
 
 
 def differences(before: Recipe, after: Recipe) -> dict[str, str]:
@@ -200,6 +203,7 @@ def _said(value: Any) -> str:
 
 def unknown(key: str, known: Sequence[str]) -> str:
     """Return a sentence about an unknown key, with the nearest known one."""
+    # Cut, since difflib's time grows with the square of the length, and a file holds keys of any.
     nearest = difflib.get_close_matches(key.rpartition(".")[2][:100], known, n=1, cutoff=0.5)
     hint = f"Did you mean {nearest[0]}?" if nearest else f"Known are {', '.join(known)}."
     return f"{shown(key)} is not a setting. {hint}"
@@ -210,9 +214,10 @@ def _problem(details: Any, recipe: type[Recipe]) -> str:
     path = [str(part) for part in details["loc"]]
     name = ".".join(path)
     if details["type"] == "extra_forbidden":
-        section = recipe.model_fields[path[0]].annotation if len(path) > 1 else recipe
-        assert isinstance(section, type) and issubclass(section, BaseModel)
+        section = recipe
+        if len(path) > 1:
+            section = Origin if path[0] == "start" else recipe.model_fields[path[0]].annotation  # type: ignore[assignment]
         return unknown(name, list(section.model_fields))
-    if details["type"] == "value_error":
+    if details["type"] == "value_error":  # of our validators, whose messages begin with the setting's name
         return f"{name}.{details['ctx']['error']}" if path else str(details["ctx"]["error"])
     return f"{name} is {shown(repr(details['input']))}: {details['msg'][0].lower()}{details['msg'][1:]}."

@@ -7,6 +7,7 @@ puts it back or clears it away. A directory counts as whole if it holds its mark
 
 import os
 import shutil
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,6 +33,7 @@ def replacing(directory: Path, marker: str) -> Iterator[Path]:
     temporary = directory.with_name(f".{directory.name}.tmp-{os.getpid()}")
     try:
         directory.parent.mkdir(parents=True, exist_ok=True)
+        # What a kill left goes, of any process: only one at a time may replace a directory.
         _tidy(directory, marker)
         if not _is_vacant(directory) and not (directory / marker).is_file():
             raise RunError(
@@ -41,6 +43,7 @@ def replacing(directory: Path, marker: str) -> Iterator[Path]:
         try:
             temporary.mkdir()
             yield temporary
+            # Before the renames: after a power failure no name may stand for content that never reached the disk.
             for path in (*temporary.iterdir(), temporary):
                 sync(path)
             _swap(temporary, directory)
@@ -66,13 +69,13 @@ def replacing_file(path: Path, is_ours: Callable[[bytes], bool] | None) -> Itera
     """
     try:
         path = real(path)  # of a link, what it points to is replaced, and not the link
-        if path.is_symlink():
+        if path.is_symlink():  # `real` has followed all but a circle
             raise RunError(f"{path} cannot be written: it is a symbolic link to itself. Choose another name.")
         if not path.parent.is_dir():
             raise RunError(f"{path} cannot be written: there is no directory {path.parent}. Make it first.")
         if path.exists():
             _refuse_other(path, is_ours)
-        temporary = path.with_name(f".{path.name[:LONGEST_KEPT]}.tmp-{os.getpid()}")
+        temporary = path.with_name(f".{path.name[:LONGEST_KEPT]}.tmp-{os.getpid()}-{threading.get_ident()}")
         try:
             with temporary.open("xb") as file:
                 yield file
@@ -91,23 +94,25 @@ def _refuse_other(path: Path, is_ours: Callable[[bytes], bool] | None) -> None:
     if is_ours is not None:
         with path.open("rb") as file:
             head = file.read(HEAD)
-        if head and not is_ours(head):
+        if head and not is_ours(head):  # with an empty file nothing is lost
             raise RunError(f"{path} exists and is not one of our files, so it is left alone.", ways=["force"])
 
 
 def _swap(temporary: Path, directory: Path) -> None:
     if _is_vacant(directory):
+        # Windows renames to no name that is taken, be it by an empty directory.
         shutil.rmtree(directory, ignore_errors=True)
     else:
         directory.rename(_aside(directory))
     temporary.rename(directory)
-    sync(directory.parent)
+    sync(directory.parent)  # the renames themselves
 
 
 def _tidy(directory: Path, marker: str) -> None:
     """Put back what was set aside and never replaced; delete what else a kill has left beside the directory."""
     aside = _aside(directory)
     if (directory / marker).is_file():
+        # The new one stands, so the kill came after both renames, or there was none.
         shutil.rmtree(aside, ignore_errors=True)
     elif aside.is_dir() and _is_vacant(directory):
         shutil.rmtree(directory, ignore_errors=True)
@@ -128,7 +133,7 @@ def real(path: Path) -> Path:
 
 
 def _aside(directory: Path) -> Path:
-    directory = real(directory)
+    directory = real(directory)  # a reader may come by a link
     return directory.with_name(f".{directory.name}.old")
 
 
@@ -140,6 +145,7 @@ def sync(path: Path) -> None:
     """Wait until a file, or a directory's list of names, is on the disk."""
     if os.name == "nt" and path.is_dir():
         return  # Windows has no way to ask this of a directory
+    # Windows syncs only a file that is open for writing.
     descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
     try:
         os.fsync(descriptor)

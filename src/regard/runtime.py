@@ -12,6 +12,7 @@ from typing import Literal
 import torch
 
 from regard.errors import ConfigError
+from regard.waiting import sleep_beside_others
 
 KEPT_SHAPES = {"ONEDNN_PRIMITIVE_CACHE_CAPACITY": 144, "LRU_CACHE_CAPACITY": 16}
 """For how many shapes of a product oneDNN, and PyTorch for it, keep what they have prepared.
@@ -50,12 +51,14 @@ def described(device: torch.device) -> str:
 
 
 def prepare_process() -> None:
-    """Set what is fast for training and decoding in this process: allocator, oneDNN's cache, TF32 on a GPU.
+    """Set what is fast for training and decoding in this process: allocator, oneDNN's cache, waiting, TF32 on a GPU.
 
-    No result changes but for TF32. Without it everything works, and trains up to three times slower on Linux.
+    No result changes but for TF32. Without it everything works, and trains up to three times slower on Linux, beside
+    other programs slower still. Call it in the thread that computes.
     """
     keep_freed_memory()
     keep_few_shapes()
+    sleep_beside_others()
     if torch.cuda.is_available():
         torch.set_float32_matmul_precision("high")  # products of float32 take TF32 where the GPU has it
 
@@ -97,6 +100,7 @@ def choose_precision(device: torch.device, width: int, in_one_graph: bool) -> tu
 
 def bfloat16_instructions() -> Instructions:
     """Return which instructions for products in bfloat16 PyTorch can use on this processor."""
+    # Only oneDNN uses them for PyTorch's products.
     if not torch.backends.mkldnn.is_available():
         return "none"
     if torch.cpu._is_amx_tile_supported():
@@ -115,7 +119,7 @@ def memory_bytes() -> int | None:
     """Return how much memory this machine has, or None where the system does not say."""
     try:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):
+    except (AttributeError, ValueError, OSError):  # Windows has no sysconf, others not these names
         return None
 
 
@@ -126,10 +130,12 @@ def keep_freed_memory() -> None:
     times slower where it was measured. A glibc before 2.35 keeps none above half a heap of its own, 32 MiB. Other C
     libraries are left alone.
     """
+    # What the user has set stays.
     if platform.libc_ver()[0] != "glibc" or os.environ.get("MALLOC_MMAP_THRESHOLD_"):
         return
     libc = ctypes.CDLL(None)
     largest = 2**31 - 1  # mallopt takes an int
+    # mallopt returns 0 for a value that it does not take.
     libc.mallopt(_M_MMAP_THRESHOLD, largest) or libc.mallopt(_M_MMAP_THRESHOLD, 32 * 2**20)
     libc.mallopt(_M_TRIM_THRESHOLD, largest)
     libc.mallopt(_M_TOP_PAD, 64 * 2**20)

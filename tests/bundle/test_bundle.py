@@ -399,3 +399,55 @@ def test_a_card_can_be_read_without_its_model(saved):
     (saved / "card.json").write_text("{}")
     with pytest.raises(BundleError, match=r"card\.json"):
         read_card(saved)
+
+
+@pytest.mark.parametrize("read", [run_bundle, load_bundle, read_card])
+def test_a_name_that_no_directory_can_have_is_refused(tmp_path, read):
+    with pytest.raises(BundleError, match=r"cannot be read: File name too long|is not a"):
+        read(tmp_path / ("n" * 300))
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may search every directory")
+@pytest.mark.parametrize("read", [run_bundle, load_bundle, read_card])
+def test_a_directory_that_may_not_be_searched_is_refused(saved, read):
+    saved.parent.chmod(0)
+    try:
+        with pytest.raises(BundleError, match="cannot be read: Permission denied"):
+            read(saved)
+    finally:
+        saved.parent.chmod(0o700)
+
+
+@pytest.mark.parametrize("size", [2**40, 2**62, 2**63 - 1])
+def test_a_claim_about_the_weights_does_not_bound_the_tokenizer(saved, size):
+    manifest = json.loads((saved / "manifest.json").read_text())
+    manifest["files"]["model.safetensors"]["size"] = size
+    (saved / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(BundleError, match=r"model\.safetensors has [0-9,]+ bytes, expected [0-9,]+: it was cut short"):
+        load_bundle(saved)
+
+
+def test_a_job_that_the_family_cannot_do_is_refused(saved):
+    change_json(saved / "card.json", job="text")
+    with pytest.raises(BundleError, match=r"card\.json names the job text, which does not fit \w+ and its tokenizer"):
+        load_bundle(saved)
+
+
+def test_a_card_is_read_again_if_a_save_came_between(saved, bundle, monkeypatch):
+    whole, n_read = bundles._card, []
+
+    def card(place: Path, manifest: files.Manifest) -> Card:
+        n_read.append(place)
+        if len(n_read) == 1:
+            save_bundle(replace(bundle, card=Card(job="pairs", data=DataCard(pairs=7))), saved)
+        return whole(place, manifest)
+
+    monkeypatch.setattr(bundles, "_card", card)
+    assert read_card(saved).data.pairs == 7 and len(n_read) == 2
+
+
+def test_the_best_of_a_run_is_no_link_either_while_it_is_set_aside(saved, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / ".best.old").symlink_to(saved)
+    with pytest.raises(BundleError, match="best is a link"):
+        run_bundle(tmp_path / "run")

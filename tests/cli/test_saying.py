@@ -9,11 +9,14 @@ from regard.display import Lines, Silent
 from regard.errors import RunError
 
 
-@pytest.mark.parametrize(("rank", "first"), [(None, True), ("0", True), ("1", False)])
-def test_of_several_processes_the_first_one_speaks(monkeypatch, capsys, rank, first):
-    monkeypatch.delenv("RANK", raising=False)
-    if rank is not None:
-        monkeypatch.setenv("RANK", rank)
+@pytest.mark.parametrize(
+    ("rank", "size", "first"), [(None, None, True), ("0", "2", True), ("1", "2", False), ("1", None, True)]
+)
+def test_of_several_processes_the_first_one_speaks(monkeypatch, capsys, rank, size, first):
+    for name, value in (("RANK", rank), ("WORLD_SIZE", size)):
+        monkeypatch.delenv(name, raising=False)
+        if value is not None:
+            monkeypatch.setenv(name, value)
     assert is_first() == first
     assert isinstance(display(), Lines if first else Silent)
     say("hello")

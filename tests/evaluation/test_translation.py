@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from regard.errors import DataError
 from regard.evaluation.translation import moses_language, moses_lower, score_translations
 
-MULTI30K = Path(os.environ.get("MULTI30K", "multi30k"))
-needs_multi30k = pytest.mark.skipif(not MULTI30K.is_dir(), reason="MULTI30K does not name the folder of the data")
+MULTI30K = Path(os.environ.get("REGARD_DATA", "data")) / "multi30k"
+needs_multi30k = pytest.mark.skipif(not MULTI30K.is_dir(), reason="REGARD_DATA names no folder with multi30k in it")
 
 GERMAN = ["Ein Mann steht vor dem Haus.", "Zwei Kinder spielen im Garten.", "Die Frau liest ein langes Buch."]
 

@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given as examples
 from hypothesis import strategies as st
@@ -97,7 +98,7 @@ def test_a_document_that_is_no_string_is_refused_with_its_place():
 
 
 def test_data_and_texts_at_once_are_refused():
-    message = r"^guard and texts were both given; a corpus is either pairs of sentences or running text\.$"
+    message = r"^guard and texts were both given; a corpus is pairs of sentences or running text\.$"
     with pytest.raises(DataError, match=message):
         given("a.tsv", "text", "guard")
 
@@ -114,9 +115,11 @@ def test_a_corpus_of_any_size_is_read_item_by_item():
 
 def test_pairs_are_spooled_into_two_files_that_give_the_same_pairs(tmp_path):
     rows = [("one", "eins"), ("a\nb\r\nc", "x\0y\ud800z"), ("", "empty"), ("\u2028 é", "\x0b"), ("three", "drei")]
-    spooled = given(iter(rows), None).spool(tmp_path / "data")
-    assert spooled == spooled_in(tmp_path / "data") and spooled.job == "pairs"
-    assert names_in(tmp_path / "data") == ["source.txt", "target.txt"]
+    spooled = given(iter(rows), None).spool(tmp_path / "spool")
+    assert spooled.job == "pairs"
+    keep_spooled(tmp_path / "spool", tmp_path / "data")
+    spooled = spooled_in(tmp_path / "data")
+    assert spooled.job == "pairs" and names_in(tmp_path / "data") == ["source.txt", "target.txt", "whole"]
     here, there = given(rows, None).read_pairs(), spooled.read_pairs()
     assert [tuple(map(normalise, pair)) for pair in there] == [tuple(map(normalise, pair)) for pair in here]
     assert there.report == here.report
@@ -144,8 +147,10 @@ def test_spooled_texts_are_what_was_handed_in(tmp_path_factory, texts):
         with pytest.raises(DataError):
             given(None, texts).spool(folder).read_text("file")
     else:
-        spooled = given(None, iter(texts)).spool(folder)
-        assert spooled.job == "text" and spooled_in(folder) == spooled
+        assert given(None, iter(texts)).spool(folder).job == "text"
+        keep_spooled(folder, folder.with_name("kept"))
+        spooled = spooled_in(folder.with_name("kept"))
+        assert spooled.job == "text"
         assert spooled.read_text("file").documents() == given(None, texts).read_text("file").documents() == kept
 
 
@@ -194,8 +199,7 @@ def test_a_place_that_cannot_be_written_is_an_error_of_the_user(tmp_path):
 def test_what_was_spooled_takes_the_place_of_what_the_run_held(tmp_path):
     (tmp_path / "run").mkdir()
     for i, rows in enumerate((PAIRS, [("three", "drei")])):
-        given(rows, None).spool(tmp_path / f"spool-{i}")
-        read = spooled_in(tmp_path / f"spool-{i}").read_pairs()
+        read = given(rows, None).spool(tmp_path / f"spool-{i}").read_pairs()
         keep_spooled(tmp_path / f"spool-{i}", tmp_path / "run" / "data")
         assert list(read) == rows, "files that are open stay readable"
         assert list(spooled_in(tmp_path / "run" / "data").read_pairs()) == rows
@@ -219,3 +223,61 @@ def test_a_file_of_text_is_cut_into_documents_as_asked_for(tmp_path):
 def test_texts_from_memory_are_documents_whatever_their_lines_are():
     texts = given(None, ["one\n<|endoftext|>\ntwo", "three"])
     assert texts.read_text("line").documents() == ["one\n<|endoftext|>\ntwo", "three"]
+
+
+def test_what_the_makers_of_the_items_raise_is_theirs(tmp_path):
+    def pairs():
+        yield "a", "b"
+        raise TimeoutError("the server is slow")
+
+    with pytest.raises(TimeoutError, match="the server is slow"):
+        given(pairs(), None).spool(tmp_path / "pairs")
+    with pytest.raises(TimeoutError, match="the server is slow"):
+        given(None, (a for a, _ in pairs())).spool(tmp_path / "texts")
+
+
+@pytest.mark.parametrize("ends", [[], [0], [0, -4, 4], [0, 4, 2, 4], [1, 4], [0, 3], [0, 9]])
+def test_damaged_ends_of_texts_are_named(tmp_path, ends):
+    given(None, ["ab", "cd"]).spool(tmp_path / "spool")
+    keep_spooled(tmp_path / "spool", tmp_path / "data")
+    np.array(ends, dtype=np.int64).tofile(tmp_path / "data" / "texts.ends")
+    with pytest.raises(DataError, match=r"texts is damaged, or texts\.ends beside it\. Give the texts again"):
+        spooled_in(tmp_path / "data").read_text("file")
+
+
+def test_texts_that_are_no_utf8_any_more_are_named(tmp_path):
+    given(None, ["ab", "cd"]).spool(tmp_path / "spool")
+    keep_spooled(tmp_path / "spool", tmp_path / "data")
+    (tmp_path / "data" / "texts").write_bytes(b"\xff\xfe\xfd\xfc")
+    with pytest.raises(DataError, match="texts is damaged"):
+        spooled_in(tmp_path / "data").read_text("file")
+
+
+@pytest.mark.parametrize("damage", ["gone", "link"])
+def test_a_corpus_of_which_a_part_is_missing_is_named(tmp_path, damage):
+    given([("a", "b")], None).spool(tmp_path / "spool")
+    keep_spooled(tmp_path / "spool", tmp_path / "data")
+    (tmp_path / "data" / "source.txt").unlink()
+    if damage == "link":
+        (tmp_path / "data" / "source.txt").symlink_to(tmp_path / "data" / "target.txt")
+    with pytest.raises(DataError, match=r"is damaged: it holds no whole corpus\. Give the data again"):
+        spooled_in(tmp_path / "data")
+
+
+def test_a_corpus_is_replaced_whole_or_not_at_all(tmp_path, monkeypatch):
+    for n in range(2):
+        given([("a" * (n + 1), "b")], None).spool(tmp_path / "spool")
+        if n:
+            monkeypatch.setattr(Path, "touch", lambda self: (_ for _ in ()).throw(OSError(28, "No space")))
+            with pytest.raises(RunError, match="cannot be written"):
+                keep_spooled(tmp_path / "spool", tmp_path / "data")
+        else:
+            keep_spooled(tmp_path / "spool", tmp_path / "data")
+    assert list(spooled_in(tmp_path / "data").read_pairs()) == [("a", "b")]
+
+
+def test_messages_name_the_argument(tmp_path):
+    with pytest.raises(DataError, match="valid_texts is int"):
+        given(None, 3, "valid", "valid_texts")
+    with pytest.raises(DataError, match=r"valid_texts, item 1: found int"):
+        given(None, [3], "valid", "valid_texts").read_text("file")

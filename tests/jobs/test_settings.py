@@ -9,8 +9,8 @@ from regard.errors import ConfigError, RunError
 from regard.jobs import JOBS, settings
 from regard.jobs.settings import (
     BUDGET,
+    CONSEQUENCES,
     HARMLESS,
-    SAID,
     Named,
     automatic,
     checked,
@@ -67,9 +67,16 @@ def test_a_call_names_a_file_and_over_it_single_settings(tmp_path):
     assert named(None, None, None, {}) == NOTHING
 
 
-def test_the_recipe_of_a_run_is_a_file_whose_start_is_not_taken_over(tmp_path):
+def test_a_recipe_cannot_bring_the_weights_that_its_run_began_with(tmp_path):
     (tmp_path / "r.toml").write_text('[start]\npath = "runs/a"\nweights = "f"\n')
-    assert named(None, None, tmp_path / "r.toml", {}) == NOTHING
+    with pytest.raises(ConfigError, match=r"a recipe cannot bring them\. Take its section \[start\] out"):
+        named(None, None, tmp_path / "r.toml", {})
+
+
+def test_a_training_without_an_end_is_refused():
+    for layer in ({"steps": None}, {"epochs": None, "minutes": None}):
+        with pytest.raises(ConfigError, match="The training has no end"):
+            checked(make_recipe(JOBS["pairs"], "rnn", "tiny", [{"training": layer}]))
 
 
 @pytest.mark.parametrize("by", ["call", "file"])
@@ -157,7 +164,7 @@ def test_every_family_can_do_a_job_and_is_refused_for_others():
 
 @pytest.mark.parametrize("family", MODELS)
 def test_a_model_with_a_loop_over_positions_is_not_compiled(family):
-    recipe = make_recipe(PAIRS, family, "tiny", [{"training": {"compiled": True}}])
+    recipe = make_recipe(PAIRS, family, "tiny", [{"training": {"compiled": True, "steps": 1}}])
     if MODELS[family][1].in_one_graph:
         assert checked(recipe) is recipe
     else:
@@ -302,7 +309,7 @@ def test_settings_that_change_nothing_of_it_are_said(tmp_path):
     assert display.said == [
         "note: data.target_language: not set -> de",
         "note: decoding.beam: 5 -> 2",
-        f"note: training.checkpoint_steps: 200 -> 7; {SAID['training.checkpoint_steps']}",
+        f"note: training.checkpoint_steps: 200 -> 7; {CONSEQUENCES['training.checkpoint_steps']}",
         "note: training.epochs: 24.0 -> not set",
         "note: training.minutes: not set -> 3.0",
     ]
@@ -321,7 +328,7 @@ def test_every_setting_that_may_change_is_one():
             f"{s}.{key}" for s in ("data", "training", "decoding") for key in type(getattr(recipe, s)).model_fields
         }
         others = {name for name in HARMLESS if name.startswith("data.")}
-        assert (HARMLESS | BUDGET) - others <= known and SAID.keys() <= HARMLESS
+        assert (HARMLESS | BUDGET) - others <= known and CONSEQUENCES.keys() <= HARMLESS
     every = {f"data.{key}" for job in JOBS.values() for key in job.data.model_fields}
     assert {name for name in HARMLESS if name.startswith("data.")} <= every
 

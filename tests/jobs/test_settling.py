@@ -1,12 +1,14 @@
 import pytest
-from tests.fakes import CPU
+from tests.fakes import CPU, small_bundle
 
+from regard.bundle import load_bundle
 from regard.errors import ConfigError
 from regard.jobs import JOBS
 from regard.jobs.given import given
 from regard.jobs.settings import named, recipe_of_run
 from regard.jobs.settling import Request, budget_in, refuse_other_job
 from regard.jobs.training import train_run
+from regard.presets import ON_PAIRS
 from regard.recipe import make_recipe, nested
 from regard.training.run import RunFolder
 
@@ -40,3 +42,36 @@ def test_a_run_that_was_ended_before_its_first_checkpoint_begins_with_its_own_re
     found = recipe_of_run(run)
     assert (found.family, found.training.batch_tokens, found.training.steps) == ("rnn", 99, 2)
     assert found.model.width == named_anew.get("model.width", 8)
+
+
+def begun(run: RunFolder, preset: str = "tiny", **settings) -> None:
+    """Leave what a run is that was ended before its first checkpoint."""
+    values = {"model.width": 8, "model.embedding_width": 8, "training.steps": 2, "training.batch_tokens": 99}
+    run.claim(fresh=False, recipe=make_recipe(JOBS["pairs"], "rnn", preset, [nested(values | settings)]).to_toml())
+
+
+PAIRS = [("a b", "c d"), ("e f", "g h")] * 9
+
+
+def test_a_run_without_a_checkpoint_takes_another_preset_with_all_its_settings(tmp_path):
+    run = RunFolder(tmp_path / "run")
+    begun(run, "base")
+    small = {"model.width": 8, "model.embedding_width": 8, "training.steps": 2}
+    request = Request(
+        run.path, given(PAIRS, None), None, None, named("rnn", "tiny", None, nested(small)), None, CPU, fresh=False
+    )
+    train_run(request, None)
+    found = recipe_of_run(run)
+    assert (found.preset, found.training.batch_tokens) == (
+        "tiny",
+        make_recipe(JOBS["pairs"], "rnn", "tiny", [ON_PAIRS["tiny"]["rnn"]]).training.batch_tokens,
+    )
+
+
+def test_weights_of_a_start_that_came_to_nothing_do_not_stay_the_best(tmp_path):
+    run = RunFolder(tmp_path / "run")
+    begun(run)
+    run.save_best(small_bundle(validation={"score": 99.0}))
+    request = Request(run.path, given(PAIRS, None), None, None, named(None, None, None, {}), None, CPU, fresh=False)
+    train_run(request, None)
+    assert load_bundle(run.best).family == "rnn"

@@ -139,7 +139,8 @@ def test_other_threads_or_processes_are_said():
 def test_a_new_bundle_is_an_untrained_model_drawn_by_the_seed():
     tokenizer, display = letters(n_control=3), Heard()
     made = [
-        new_bundle(recipe(training={"seed": n}), split_of(*[tokenizer] * 2), Card(), ALONE, display) for n in (1, 1, 2)
+        new_bundle(recipe(training={"seed": n}), split_of(*[tokenizer] * 2), Card(), CPU, ALONE, display)
+        for n in (1, 1, 2)
     ]
     assert display.said == ["tokenizer: as told."] * 3
     weights = [torch.cat([p.flatten() for p in bundle.model.parameters()]) for bundle in made]
@@ -152,7 +153,7 @@ def test_a_new_bundle_is_an_untrained_model_drawn_by_the_seed():
 
 def test_each_side_may_have_a_vocabulary_of_its_own_where_the_family_has_that():
     source, target = letters(), letters("größe")
-    made = new_bundle(recipe("rnn", model={"tied": "target"}), split_of(source, target), Card(), ALONE, Heard())
+    made = new_bundle(recipe("rnn", model={"tied": "target"}), split_of(source, target), Card(), CPU, ALONE, Heard())
     assert (made.source_tokenizer, made.target_tokenizer) == (source, target)
     assert len(made.model.embeddings.source.weight) == source.vocabulary < target.vocabulary
 
@@ -162,7 +163,7 @@ def test_two_tokenizers_for_a_model_of_one_vocabulary_are_refused():
         r"^tokenizer\.joint is false, and transformer with these settings has one vocabulary for both languages\. Set "
     )
     with pytest.raises(ConfigError, match=message):
-        new_bundle(recipe(), split_of(letters(), letters()), Card(), ALONE, Heard())
+        new_bundle(recipe(), split_of(letters(), letters()), Card(), CPU, ALONE, Heard())
 
 
 def test_a_model_that_cannot_be_trained_here_is_refused_before_memory_is_taken(monkeypatch):
@@ -172,7 +173,7 @@ def test_a_model_that_cannot_be_trained_here_is_refused_before_memory_is_taken(m
         r"^The model has [\d,]{13,} parameters; training it takes [\d,]+\.\d GiB or more, and this machine has 16\.0\. "
     )
     with pytest.raises(ConfigError, match=message):
-        new_bundle(huge, split_of(*[letters()] * 2), Card(), ALONE, Heard())
+        new_bundle(huge, split_of(*[letters()] * 2), Card(), CPU, ALONE, Heard())
 
 
 @pytest.mark.parametrize(("memory", "fits"), [(1200, True), (1199, False), (None, True)])

@@ -13,14 +13,16 @@ from regard.bundle import load_bundle, read_card, run_bundle
 from regard.bundle.card import Progress
 from regard.errors import ConfigError, DataError, RunError
 from regard.jobs import JOBS, settings, settling
-from regard.jobs.given import given
+from regard.jobs.given import given, spooled_in
 from regard.jobs.run import Run
 from regard.jobs.settings import named, recipe_of_run
 from regard.jobs.settling import Request, budget_in
-from regard.jobs.training import again, claim, data_of, own_random_numbers, refuse_used_up, train_run
+from regard.jobs.start import parent_of, same_parent
+from regard.jobs.training import Surroundings, again, claim, data_of, own_random_numbers, refuse_used_up, train_run
 from regard.recipe import make_recipe, nested
 from regard.training.interrupt import Interrupted
 from regard.training.loop import Trainer
+from regard.training.processes import ALONE
 from regard.training.run import RunFolder
 from regard.training.state import read_state
 
@@ -138,7 +140,8 @@ def test_data_of_a_request_is_spooled_or_that_of_the_run(tmp_path):
     spooled = data_of(asked(run.path), run, tmp_path / "spool")
     assert list(spooled.read_pairs()) == ROWS
     run.path.mkdir()
-    claim(run, False, make_recipe(JOBS["pairs"], "rnn", "tiny", []), tmp_path / "spool")
+    around = Surroundings(asked(run.path), tmp_path / "spool", ALONE, Heard(), None)
+    claim(run, None, make_recipe(JOBS["pairs"], "rnn", "tiny", []), around)
     assert not (tmp_path / "spool").exists()
     held = data_of(replace(asked(run.path), data=None), run, tmp_path / "spool")
     assert list(held.read_pairs()) == ROWS and held.files[0].parent == run.data
@@ -355,7 +358,7 @@ def test_running_text_is_trained_on_too(tmp_path):
     run = Run.at(tmp_path / "run")
     assert progress.step == 8 and run.card.job == "text" and run.card.data.documents == 1
     assert run.recipe.training.best_by == "loss" and run.best_score == -run.validation["nll"]
-    assert names_in(run.path / "data") == ["texts", "texts.ends"]
+    assert names_in(run.path / "data") == ["texts", "texts.ends", "whole"]
     assert said.said[-1].startswith("Done: 8 steps in 0.0 minutes, best loss on validation ")
 
 
@@ -387,3 +390,36 @@ def test_the_log_is_closed_whatever_happens(tmp_path):
         train_run(asked(tmp_path / "run"), display, broken)
     assert display.n_closed == 1
     assert [json.loads(line)["kind"] for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()] == ["valid"]
+
+
+def test_a_parent_that_was_trained_on_since_is_refused(tmp_path):
+    train_run(asked(tmp_path / "old"), None)
+    origin = parent_of(tmp_path / "old").origin
+    assert same_parent(origin).origin == origin
+    train_run(asked(tmp_path / "old", training__steps=12), None)
+    with pytest.raises(RunError, match=r"has other weights than when the run was begun from it\. Put them back"):
+        same_parent(origin.model_copy(update={"weights": "0" * 64}))
+
+
+def test_a_place_that_the_data_have_not_is_refused(tmp_path):
+    train_run(asked(tmp_path / "run"), None)
+    newest = tmp_path / "run" / "checkpoints" / "step-8"
+    change_json(newest / "train_state.json", batch=10**6)
+    with pytest.raises(RunError, match="is to continue at a batch that these data have not"):
+        train_run(asked(tmp_path / "run", training__steps=12), None)
+
+
+def test_a_corpus_that_a_run_keeps_goes_when_another_one_is_trained_on(tmp_path):
+    train_run(asked(tmp_path / "run"), None)
+    assert spooled_in(tmp_path / "run" / "data") is not None
+    file = tmp_path / "new.tsv"
+    file.write_text("".join(f"{s}\t{t}\n" for s, t in ROWS[:20]), encoding="utf-8")
+    train_run(asked(tmp_path / "run", data=file, fresh=True), None)
+    assert not (tmp_path / "run" / "data").exists()
+    with pytest.raises(DataError, match="No data was given"):
+        train_run(replace(asked(tmp_path / "run"), data=None), None)
+
+
+def test_texts_from_memory_are_documents_already(tmp_path):
+    with pytest.raises(ConfigError, match=r"data\.documents is line; of texts from memory, each is a document"):
+        train_run(asked(tmp_path / "run", "gpt", texts=[TEXT], data__documents="line"), None)

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.conftest import TINY
+from tests.conftest import TINY, as_a_shell_sees_it
 
 ENTRY = [sys.executable, "-c", "import sys; print('on', flush=True); from regard.cli import main; main()"]
 """What the installed command does, with a word beforehand that says that Python is up."""
@@ -22,11 +22,6 @@ def started(*arguments: object) -> subprocess.Popen[str]:
     assert process.stdout is not None
     assert process.stdout.readline() == "on\n"
     return process
-
-
-def as_a_shell(code: int) -> int:
-    """Return an exit code as a shell sees it: a process that died by a signal has 128 and the signal's number."""
-    return 128 - code if code < 0 else code
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +59,7 @@ def test_a_signal_ends_a_training_and_the_same_command_continues_it(command, who
                 time.sleep(moments.uniform(0, seconds))
                 process.send_signal(number)
             _, err = process.communicate()
-            code = as_a_shell(process.returncode)
+            code = as_a_shell_sees_it(process.returncode)
             assert "Traceback" not in err
             if code == 0:
                 break
@@ -92,7 +87,7 @@ def test_a_signal_while_it_imports_ends_every_command(trained, written, corpus, 
         time.sleep(delay)
         process.send_signal(number)
         out, err = process.communicate()
-        assert (as_a_shell(process.returncode), out) == (128 + number, ""), err
+        assert (as_a_shell_sees_it(process.returncode), out) == (128 + number, ""), err
 
 
 def test_native_code_does_not_make_a_signal_wait(trained, tmp_path):
@@ -103,7 +98,7 @@ def test_native_code_does_not_make_a_signal_wait(trained, tmp_path):
     assert process.poll() is None, process.communicate()[1]
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=100)  # and not the minutes of the tokenizer
-    assert as_a_shell(process.returncode) == 143
+    assert as_a_shell_sees_it(process.returncode) == 143
 
 
 def test_a_signal_that_the_parent_has_it_ignore_is_ignored(trained):

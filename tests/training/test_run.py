@@ -13,7 +13,7 @@ from regard.training import run as module
 from regard.training.config import TrainingConfig
 from regard.training.optimiser import Optimiser
 from regard.training.run import LONGEST_NAME, RunFolder, step_of
-from regard.training.state import TrainState, read_state, restore
+from regard.training.state import RANDOM_BYTES, TrainState, most_bytes, read_state, restore
 
 CONFIG = TrainingConfig()
 
@@ -81,10 +81,10 @@ def test_a_checkpoint_of_another_training_is_named_and_the_older_one_taken(saved
 
 
 def test_a_state_that_cannot_be_read_is_named_and_the_older_one_taken(saved, monkeypatch):
-    def read(path):
+    def read(path, most):
         if path.name == "step-20":
             raise PermissionError(13, "Permission denied")
-        return read_state(path)
+        return read_state(path, most)
 
     monkeypatch.setattr(module, "read_state", read)
     warnings: list[str] = []
@@ -343,3 +343,67 @@ def test_a_checkpoint_that_cannot_be_read_is_named_and_the_older_one_taken(saved
     warnings: list[str] = []
     assert saved.newest(CONFIG, warnings.append)[0].name == "step-10"
     assert len(warnings) == 1 and "step-20 cannot be read: Permission denied" in warnings[0]
+
+
+@pytest.mark.parametrize("name", ["data", "tokens"])
+def test_a_directory_that_holds_only_something_of_its_user_is_no_run(tmp_path, name):
+    own = tmp_path / "project" / name / "corpus.tsv"
+    own.parent.mkdir(parents=True)
+    own.write_text("a\tb\n")
+    with pytest.raises(RunError, match=f"is not a run of regard .it holds {name}.. Nothing was changed"):
+        RunFolder(tmp_path / "project").check()
+    assert own.exists()
+
+
+def test_shards_of_a_killed_start_are_no_obstacle(tmp_path):
+    (tmp_path / "run" / "tokens" / "shard-00000").mkdir(parents=True)
+    (tmp_path / "run" / "tokens" / ".shard-00001.tmp-9").mkdir()
+    RunFolder(tmp_path / "run").check()
+
+
+def test_whatever_a_killed_save_has_left_is_cleared_away(saved, tmp_path):
+    (saved.path / ".page.html.tmp-1").write_text("half a page")
+    (saved.path / ".link.tmp-2").symlink_to(tmp_path)
+    (saved.path / ".best.tmp-3").mkdir()
+    with saved.owned():
+        assert [path for path in saved.path.iterdir() if ".tmp-" in path.name] == []
+    assert tmp_path.exists()
+
+
+def test_a_recipe_is_not_written_through_a_link(run, tmp_path):
+    precious = tmp_path / "precious"
+    precious.write_text("mine")
+    (run.path / ".recipe.toml.tmp").symlink_to(precious)
+    with pytest.raises(RunError, match=r"\.recipe\.toml\.tmp is a link"):
+        run.claim(fresh=False, recipe="x = 1")
+    assert precious.read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["recipe.toml", "log.jsonl"])
+def test_nobody_waits_at_a_pipe(run, name):
+    (run.path / name).unlink(missing_ok=True)
+    os.mkfifo(run.path / name)
+    with pytest.raises(RunError, match=f"{name} is not a file"):
+        run.check()
+    if name == "recipe.toml":
+        with pytest.raises(RunError, match="no regular file"):
+            run.recipe_text()
+
+
+def test_a_claim_that_begins_anew_leaves_no_model_of_before(run):
+    run.save_best(small_bundle())
+    run.claim(fresh=True, recipe="")
+    assert not run.best.exists()
+
+
+def test_a_state_that_is_larger_than_this_training_leaves_one_is_not_loaded(saved, monkeypatch):
+    monkeypatch.setattr(module, "most_bytes", lambda optimiser: 10)
+    warnings: list[str] = []
+    assert saved.newest(CONFIG, warnings.append) is None
+    assert all("at most 10 are this training's" in warning for warning in warnings)
+
+
+def test_the_size_of_a_state_is_bounded_by_what_its_optimiser_remembers():
+    optimiser = Optimiser(small_bundle().model, CONFIG)
+    n_bytes = sum(4 * torch.Size(shape).numel() for shape, _ in optimiser.remembered().values())
+    assert most_bytes(optimiser) == n_bytes + RANDOM_BYTES

@@ -6,10 +6,10 @@ does not confirm, and nothing is taken over as a pipeline: model and tokenizer a
 checkpoint keeps further files beside them; without those it is an ordinary bundle.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError
@@ -19,6 +19,7 @@ from torch import nn
 from regard import __version__
 from regard.bundle.card import Card
 from regard.bundle.files import (
+    ADVICE,
     CARD,
     CONFIG,
     FORMAT,
@@ -43,8 +44,8 @@ from regard.models import MODELS
 from regard.replacing import replacing, standing
 from regard.text.tokens.tokenizer import Tokenizer
 
-SMALLEST_TOKENIZER = 2**20
-"""Bytes that the file of a tokenizer may have beside as many as the weights have: it takes no more memory than they."""
+TOKENIZER_ALLOWANCE = 2**20
+"""Bytes that the file of a tokenizer may have, beside as many as the weights have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ class Description(BaseModel):
     regard: str = Field(max_length=64)
     family: str = Field(max_length=64)
     model: dict[str, Any]
-    weights: WeightType = "float32"
+    weights: WeightType = "float32"  # which the first format did not say
 
 
 def save_bundle(bundle: Bundle, directory: Path, extra: Mapping[str, bytes] | None = None) -> None:
@@ -89,6 +90,7 @@ def save_bundle(bundle: Bundle, directory: Path, extra: Mapping[str, bytes] | No
     with replacing(directory, MANIFEST) as place:
         write_json(place / CONFIG, description.model_dump())
         write_json(place / CARD, bundle.card.saved())
+        # A tied tensor once: safetensors refuses two that share memory, and one that is not contiguous.
         weights = {name: tensor.detach().cpu().contiguous() for name, tensor in distinct(bundle.model).items()}
         try:
             save_file(weights, place / WEIGHTS, metadata={"format": "pt"})
@@ -99,71 +101,89 @@ def save_bundle(bundle: Bundle, directory: Path, extra: Mapping[str, bytes] | No
             tokenizer.save(place / name)
         for name, content in extra.items():
             (place / name).write_bytes(content)
+        # The manifest comes last: it is the marker by which a directory counts as whole.
         files = {name: entry_of(place / name) for name in names}
         manifest = Manifest(format=FORMAT, files=files, extra={name: entry_of(place / name) for name in extra})
         write_json(place / MANIFEST, manifest.model_dump())
 
 
 def load_bundle(directory: Path) -> Bundle:
-    """Return the bundle in a directory, on the CPU and in evaluation mode, after verifying every file of it.
+    """Return the bundle in a directory, on the CPU and in evaluation mode, after verifying its files.
 
     Raises BundleError if it is missing, damaged or of another format, or if its weights do not fit its settings. No
     random numbers are drawn, and nothing else of the process is changed.
     """
-    for _ in range(3):  # again if somebody saved a new one while we read
-        place = standing(directory, MANIFEST)
-        before, manifest = read_manifest(place)
-        try:
-            bundle = _load(place, manifest)
-        except (BundleError, OSError) as error:
-            if manifest_bytes(standing(directory, MANIFEST)) != before:
-                continue
-            if isinstance(error, OSError):
-                raise BundleError(f"{directory} cannot be read: {error}.") from error
-            raise
-        if manifest_bytes(standing(directory, MANIFEST)) == before:
-            return bundle
-    raise BundleError(
-        f"{directory} was replaced again and again while it was read. Try again when nothing saves to it."
-    )
+    return _consistent(directory, _load)
 
 
 def read_card(directory: Path) -> Card:
     """Return the verified card of a bundle, without its model. Raises BundleError if it is missing or damaged."""
-    place = standing(directory, MANIFEST)
-    return _card(place, read_manifest(place)[1])
+    return _consistent(directory, _card)
 
 
 def run_bundle(directory: Path) -> Path:
     """Return the bundle directory that a run means (its `best`, or else its `last`), or the directory if it is one.
 
-    Raises BundleError if it is neither.
+    Raises BundleError if it is neither, or if no directory can have that name.
     """
-    if (standing(directory, MANIFEST) / MANIFEST).exists():
-        return directory
-    if not directory.is_dir():
-        raise BundleError(f"{directory} is not a directory. Give the directory that a training made.")
-    for child in (directory / "best", directory / "last"):
-        if child.is_symlink():
-            raise BundleError(f"{child} is a link; a run holds its models itself. Name the bundle that it points to.")
-        if standing(child, MANIFEST).is_dir():
-            return child
+    try:
+        if (standing(directory, MANIFEST) / MANIFEST).exists():
+            return directory
+        if not directory.is_dir():
+            raise BundleError(f"{directory} is not a directory. Give the directory that a training made.")
+        for child in (directory / "best", directory / "last"):
+            place = standing(child, MANIFEST)
+            if child.is_symlink() or place.is_symlink():  # a run from a stranger must not lead out of itself
+                raise BundleError(
+                    f"{child} is a link; a run holds its models itself. Name the bundle that it points to."
+                )
+            if place.is_dir():
+                return child
+    except OSError as error:  # a name too long for the file system, or a directory that may not be searched
+        raise BundleError(f"{shown(directory, 200)} cannot be read: {error.strerror}.") from error
     raise BundleError(
         f"{directory} is neither a run (it has no `best` and no `last`) nor a bundle (it has no {MANIFEST}). Give the "
         "directory that a training made; if the training has just begun, wait for the first save."
     )
 
 
+Read = TypeVar("Read")
+
+
+def _consistent(directory: Path, read: Callable[[Path, Manifest], Read]) -> Read:
+    """Return what is read from a bundle, all of it from one save. Raises BundleError."""
+    try:
+        for _ in range(3):  # again if somebody saved a new one while we read
+            place = standing(directory, MANIFEST)
+            before = manifest_bytes(place)
+            try:
+                found = read(place, read_manifest(place)[1])
+            except (BundleError, OSError):
+                # Then old and new files may have been read together, and nothing need be damaged.
+                if manifest_bytes(standing(directory, MANIFEST)) != before:
+                    continue
+                raise
+            if manifest_bytes(standing(directory, MANIFEST)) == before:
+                return found
+    except OSError as error:
+        raise BundleError(f"{shown(directory, 200)} cannot be read: {error.strerror}.") from error
+    raise BundleError(
+        f"{directory} was replaced again and again while it was read. Try again when nothing saves to it."
+    )
+
+
 def _load(place: Path, manifest: Manifest) -> Bundle:
+    # The smallest files come first: of a bundle that cannot be used, nothing large is hashed or built.
     description = _description(place, manifest)
     card = _card(place, manifest)
     weights = manifest.files[WEIGHTS]
+    verify(place / WEIGHTS, weights)  # first: its size bounds the tokenizers', and is only a claim until then
     tokenizers: dict[str, Tokenizer] = {}
     for name in [JOINT] if JOINT in manifest.files else [SOURCE, TARGET]:
-        content = read_verified(place, name, manifest.files[name], SMALLEST_TOKENIZER + weights.size)
+        content = read_verified(place, name, manifest.files[name], TOKENIZER_ALLOWANCE + weights.size)
         tokenizers[name] = Tokenizer.read(content, str(place / name))
-    source, target = [*tokenizers.values(), *tokenizers.values()][:2]
-    verify(place / WEIGHTS, weights)
+    source, target = [*tokenizers.values(), *tokenizers.values()][:2]  # a joint one is one object twice
+    _refuse_other_job(place, card.job, description.family, target)
     try:
         config = MODELS[description.family][0].model_validate(description.model)
     except (ValidationError, ConfigError) as error:
@@ -176,6 +196,16 @@ def _load(place: Path, manifest: Manifest) -> Bundle:
     expected = {name: tuple(tensor.shape) for name, tensor in distinct(model).items()}
     tensors = read_weights(place / WEIGHTS, expected, description.weights)
     return Bundle(filled(model, tensors).eval(), description.family, source, target, card)
+
+
+def _refuse_other_job(place: Path, job: str, family: str, tokenizer: Tokenizer) -> None:
+    """Raise BundleError if a model of this family with such a tokenizer cannot do the job that the card names."""
+    of_this, of_any = MODELS[family][1].jobs, {job for _, model in MODELS.values() for job in model.jobs}
+    # A job that nobody knows may be a later release's; whoever wants to use the model refuses it.
+    if job in of_any and (job not in of_this or tokenizer.running != (job == "text")):
+        raise BundleError(
+            f"{place / CARD} names the job {job}, which does not fit {family} and its tokenizer. {ADVICE}"
+        )
 
 
 def _description(place: Path, manifest: Manifest) -> Description:

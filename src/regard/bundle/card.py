@@ -13,7 +13,7 @@ from regard.batch import Place
 Scalar = bool | int | float | str | None
 """The value of a setting."""
 
-Count = Annotated[int, Field(ge=0, lt=2**63)]
+Count = Annotated[int, Field(ge=0, lt=2**63)]  # what an int64 holds: JSON has numbers of any length
 
 
 class Part(BaseModel):
@@ -78,7 +78,7 @@ class Progress(Part):
 class Parent(Part):
     """The model whose weights a training began with. weights: their sha256."""
 
-    path: str = Field(max_length=4096)
+    path: str = Field(max_length=4096)  # Linux takes no longer one
     weights: str = Field(max_length=64)
     step: Count = 0
     data: DataCard = DataCard()

@@ -74,9 +74,11 @@ def read_manifest(place: Path) -> tuple[bytes | None, Manifest]:
             )
         manifest = Manifest.model_validate_json(raw)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
+        # A list has no "format", which is a TypeError; brackets without end are a RecursionError.
         raise damaged from error
     if set(manifest.files) not in ({CONFIG, CARD, WEIGHTS, JOINT}, {CONFIG, CARD, WEIGHTS, SOURCE, TARGET}):
         raise damaged
+    # Else an extra could lead out of the directory, or stand for a file of the bundle itself.
     if any(not is_plain(name) or name in manifest.files or name == MANIFEST for name in manifest.extra):
         raise damaged
     return raw, manifest
@@ -87,7 +89,7 @@ def manifest_bytes(place: Path) -> bytes | None:
     path = place / MANIFEST
     try:
         with opened(path) as file:
-            raw = file.read(MOST_BYTES[MANIFEST] + 1)
+            raw = file.read(MOST_BYTES[MANIFEST] + 1)  # the one more tells that it is too long, whatever size it claims
     except FileNotFoundError:
         return None
     except NotADirectoryError:
@@ -101,6 +103,7 @@ def manifest_bytes(place: Path) -> bytes | None:
 
 def is_plain(name: str) -> bool:
     """Return whether a name is that of a file in the very directory, whatever the system."""
+    # Windows forbids these characters or gives them a meaning, and drops dots and spaces at the end of a name.
     return bool(name) and name.isprintable() and not set(name) & set('/\\:*?"<>|') and name.strip(". ") != ""
 
 
@@ -110,11 +113,12 @@ def opened(path: Path) -> BufferedReader:
     Opened without following a link and without waiting for a pipe's other end, and looked at only then: between a look
     and an opening it could be exchanged.
     """
+    # Windows has no O_NOFOLLOW, so it follows links there; without O_BINARY it would translate line ends.
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     try:
         descriptor = os.open(path, flags)
     except OSError as error:
-        if error.errno == errno.ELOOP or path.is_symlink():
+        if error.errno == errno.ELOOP or path.is_symlink():  # FreeBSD says EMLINK
             raise BundleError(f"{path} is a link; a bundle holds its files itself. Copy the file there.") from error
         if error.errno == errno.ENXIO:  # a socket
             raise BundleError(f"{path} is no regular file; a bundle holds nothing else. {ADVICE}") from error
@@ -137,7 +141,7 @@ def verify(path: Path, entry: FileEntry) -> None:
     try:
         with opened(path) as file:
             size = os.fstat(file.fileno()).st_size
-            if size != entry.size:
+            if size != entry.size:  # before the hash, which takes long for weights
                 raise BundleError(
                     f"{path} has {size:,} bytes, expected {entry.size:,}: it was cut short or changed. {ADVICE}"
                 )
@@ -155,13 +159,14 @@ def read_verified(place: Path, name: str, entry: FileEntry, most: int) -> bytes:
         raise BundleError(f"{path} has {entry.size:,} bytes; at most {most:,} are read. {ADVICE}")
     verify(path, entry)
     with opened(path) as file:
-        return file.read(most + 1)
+        return file.read(entry.size)  # a read takes the memory that it is asked for, whatever comes
 
 
 def read_extra(directory: Path, name: str, most: int) -> bytes | None:
     """Return the verified content of a further file of a checkpoint, or None if it keeps none of that name."""
     place = standing(directory, MANIFEST)
     entry = read_manifest(place)[1].extra.get(name)
+    # lexists: a link to nowhere is not a file that was deleted, and is refused when it is opened.
     return None if entry is None or not os.path.lexists(place / name) else read_verified(place, name, entry, most)
 
 

@@ -30,6 +30,7 @@ FEWEST_IN_A_LAYER = 4
 def distinct(model: nn.Module) -> dict[str, Tensor]:
     """Return the parameters and buffers of a model, each tied one once, under its first name."""
     first: dict[int, tuple[str, Tensor]] = {}
+    # Without keep_vars every entry is a tensor of its own, and ids would not tell which are tied.
     for name, tensor in model.state_dict(keep_vars=True).items():
         first.setdefault(id(tensor), (name, tensor))
     return dict(first.values())
@@ -44,6 +45,7 @@ def planned(family: str, config: Any, vocabularies: tuple[int, int], n_control: 
 
 def filled(model: nn.Module, tensors: Mapping[str, Tensor]) -> nn.Module:
     """Return a planned model with its weights. tensors: by the names of `distinct`; a tied one is shared again."""
+    # A planned parameter that stands in several places becomes one new one in all of them. No family has buffers.
     by_id = {id(planned): nn.Parameter(tensors[name]) for name, planned in distinct(model).items()}
     for module in model.modules():
         for name, parameter in list(module.named_parameters(recurse=False)):
@@ -54,6 +56,7 @@ def filled(model: nn.Module, tensors: Mapping[str, Tensor]) -> nn.Module:
 def refuse_more_layers(path: Path, config: Any) -> None:
     """Raise BundleError if a file has fewer tensors than its layers would need: planning thousands takes seconds."""
     check_header(path)
+    # Every setting that counts layers ends so; that of a new family has to as well.
     layers = sum(value for name, value in config.model_dump().items() if name.endswith("layers"))
     try:
         with safe_open(path, framework="pt") as file:
@@ -80,6 +83,7 @@ def read_weights(path: Path, expected: Shapes, kind: WeightType) -> dict[str, Te
             if types != {TYPES[kind]}:
                 found = ", ".join(sorted(map(shown, types)))
                 raise BundleError(f"{path} has weights of the type {found}; {CONFIG} says {kind}. {ADVICE}")
+            # Copied: a tensor of safe_open hangs on the file, which may be replaced while it is used.
             tensors = {name: file.get_tensor(name).to(torch.float32, copy=True) for name in names}
     except SafetensorError as error:
         raise BundleError(f"{path} is not a safetensors file: {shown(error, 200)}. {ADVICE}") from error
@@ -93,6 +97,7 @@ def check_header(path: Path) -> None:
     """Raise BundleError if a safetensors file says that its list of tensors is longer than any of ours."""
     with opened(path) as file:
         start = file.read(8)
+    # The format begins with the length of its JSON header; the library itself would parse 100 MB of it.
     (n_bytes,) = struct.unpack("<Q", start) if len(start) == 8 else (0,)
     if not 0 < n_bytes <= MOST_HEADER_BYTES:
         raise BundleError(

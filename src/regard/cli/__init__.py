@@ -1,15 +1,13 @@
 """The command line: one module a verb, which parses, calls the library and prints.
 
 Results go to stdout, everything else to stderr. What concerns the whole process is set here, before anything heavy is
-imported: how it ends on a signal, and how its threads wait.
+imported: how it ends on a signal, and where its streams lead.
 """
 
 import errno
 import os
 import signal
 import sys
-
-THREADS = {"OMP_WAIT_POLICY": "", "GOMP_SPINCOUNT": "20000"}
 
 
 def main() -> None:
@@ -43,11 +41,12 @@ def fill_closed_streams() -> None:
         try:
             os.fstat(number)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)
+            os.open(os.devnull, os.O_RDWR)  # it gets the lowest free number, which is this one
 
 
 def run() -> int:
     """Run the command line and return its exit code."""
+    # Imported only now: a signal has to end the process while these are, too.
     from regard.cli.app import app
     from regard.cli.saying import in_flags, say
     from regard.errors import RegardError
@@ -56,12 +55,13 @@ def run() -> int:
         try:
             app()
         finally:
+            # What is buffered is written here: at the interpreter's end an error would be a traceback and code 120.
             print(end="", flush=True)
     except RegardError as error:
         say(f"regard: {in_flags(error)}")
         return 2
     except SystemExit as end:
-        return end.code if isinstance(end.code, int) else int(end.code is not None)
+        return end.code if isinstance(end.code, int) else int(end.code is not None)  # as Python itself does
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EPIPE):
             raise

@@ -155,7 +155,7 @@ def generate(
         "top_p": top_p,
         "min_p": min_p,
         "repetition_penalty": repetition_penalty,
-        "greedy": greedy or None,
+        "greedy": greedy or None,  # a flag that is absent leaves what the run says
         "seed": seed,
     }
     run_generate(run, file, prompt, options, stop or [], stream, device)
@@ -163,6 +163,7 @@ def generate(
 
 @app.command()
 def evaluate(
+    # RUN is the first of these, since beside --hypothesis there is none.
     data: Annotated[
         list[Path] | None,
         typer.Argument(

@@ -42,14 +42,16 @@ Or running text, of any kind:
 def run_demo(to: Path, minutes: float, fresh: bool) -> None:
     """Train a translator and a language model, and show what they do with what they never saw."""
     translator, writer = to / "translator", to / "topics"
-    out()
+    out()  # a closed stdout is said now, and not after the first act
     for run in (translator, writer):
+        # Both now: a mistake about the second would else be found after minutes of training.
         RunFolder(run).check()
     if to.is_file():
         raise RunError(f"{to} is a file; the demo needs a directory. Choose another name.")
     prepare_process()
     translating = round(minutes * TRANSLATING, 3)
     translate_phrases(translator, translating, fresh)
+    # Rounded, since 0.03 - 0.02 is 0.009999999999999998, and messages and recipe show the number.
     continue_topics(writer, round(minutes - translating, 3), fresh)
     print_text(NEXT.rstrip())
 
@@ -82,6 +84,7 @@ def translate_phrases(run: Path, minutes: float, fresh: bool) -> None:
 def continue_topics(run: Path, minutes: float, fresh: bool) -> None:
     """Second act: train a language model on the topics of Python's help, score unseen ones, and let it continue one."""
     topics = python_topics()
+    # As the training below splits it, which is told the same share: it validates on `unseen`.
     known, unseen = split_by_order(Passages.of(topics), HELD_OUT)
     say(
         f"\nThe topics of Python's own help: {known.n_characters:,} characters to train on, the last "

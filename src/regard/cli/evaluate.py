@@ -31,7 +31,7 @@ def run_evaluate(
             "or RUN text.txt for a language model, or --hypothesis FILE --reference FILE."
         )
     prepare_process()
-    out()
+    out()  # a closed stdout is said before the work
     run, *data = arguments
     options = {"language": language, "beam": beam, "trained_on": trained_on, "device": device}
     scores = evaluate(run, data, display=display(), **options)  # type: ignore[arg-type]
@@ -61,7 +61,7 @@ def show(scores: TranslationScores | LanguageScores, what: str, json: bool) -> N
 def show_language(scores: LanguageScores, what: str) -> None:
     """Print a table of the model's cost beside its floors."""
     size = f"{scores.n_characters:,} characters, {scores.n_bytes:,} bytes, {scores.n_tokens:,} tokens"
-    table = Table(title=f"{escape(what)}: {size}", title_justify="left")
+    table = Table(title=f"{escape(what)}: {size}", title_justify="left")  # brackets in a name are no markup
     for column in ("", "bits per byte", "nats per character", "nats per token", "perplexity"):
         table.add_column(column, justify="right" if column else "left")
     rates = f"{scores.bits_per_byte:.4f}", f"{scores.nats_per_character:.4f}"

@@ -27,6 +27,7 @@ def run_generate(
     output = out()
     generator = TextGenerator.load(run, device)
     if file is not None:
+        # Editors end a file with a line end, behind which the model would begin a new line.
         prompt = "\n".join(Passages.read(file, "file").documents()).removesuffix("\n")
     pieces = generator.generate(prompt, stream=True, stop=stop, **options)
     for piece in pieces if stream else ["".join(pieces)]:

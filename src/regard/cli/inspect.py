@@ -14,6 +14,7 @@ def run_inspect(
     run: Path, text: str, to: Path, target: str | None, beam: int | None, memory: int, force: bool, device: str
 ) -> None:
     """Translate the sentence and write what it attended to."""
+    # `save` would refuse it as well, but only when all the work is done.
     if to.suffix.lower() not in WRITERS:
         raise ConfigError(f"--to {to}: the name must end in {', '.join(WRITERS)}.")
     out()

@@ -18,7 +18,7 @@ from regard.proof import TOLERANCE, Proof
 
 def run_prove(run: Path | None, device: str, json: bool) -> None:
     """Print every proof; the exit code is 1 if one of them fails."""
-    out()
+    out()  # a closed stdout is said before the proofs
     say(f"Proving on {device_of(device).type}: outputs and gradients.")
     proofs = prove(run, device=device, display=display())
     failed = [proof for proof in proofs if not proof.holds]

@@ -35,12 +35,12 @@ def display() -> Display:
 
 def is_first() -> bool:
     """Return whether this is the only process, or the first of those that `torchrun` started."""
-    return os.environ.get("RANK", "0") == "0"
+    return int(os.environ.get("WORLD_SIZE", "1")) < 2 or os.environ.get("RANK", "0") == "0"
 
 
 def out() -> BinaryIO:
     """Return standard output, for bytes. Raises RunError if it is closed."""
-    if sys.stdout is None:
+    if sys.stdout is None:  # as Python leaves it where the stream was closed from the start
         raise RunError("Standard output is closed, so there is nowhere to write. Leave it open, or send it to a file.")
     return sys.stdout.buffer
 

@@ -7,7 +7,6 @@ from typing import Any
 from regard.cli.saying import display, is_first, say
 from regard.errors import ConfigError
 from regard.face import train
-from regard.pipeline import Translator
 from regard.recipe import read_value
 from regard.runtime import prepare_process
 
@@ -19,7 +18,7 @@ def run_train(data: Sequence[Path], to: Path, overrides: Sequence[str], valid: A
     run = train(data, to=to, valid=valid or None, guard=guard or None, settings=settings, display=display(), **options)
     if not is_first():
         return
-    if isinstance(run.load("cpu"), Translator):
+    if run.card.job == "pairs":
         say(f"Next: regard translate {to} FILE  or  regard inspect {to} 'A sentence.' --to page.html")
     else:
         say(f"Next: regard generate {to} --prompt 'Some words'  or  regard evaluate {to} other.txt")

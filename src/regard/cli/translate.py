@@ -38,7 +38,9 @@ def run_translate(run: Path, file: Path | None, beam: int | None, n_best: int, d
 def read_input(file: Path | None) -> list[str]:
     """Return the lines of a file, or of stdin for - or nothing, however long they are."""
     if file is not None and str(file) != "-":
+        # A line that is too long costs only itself: the translator names it and translates the others.
         return read_lines(file, longest=sys.maxsize)
     if sys.stdin is None:
         raise RunError("Standard input is closed, so there is nothing to read. Name a file.")
+    # Read to its end first: nothing is translated while a pipe stays open.
     return lines_of(sys.stdin.buffer.read(), STDIN, longest=sys.maxsize)

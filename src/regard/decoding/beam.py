@@ -32,11 +32,13 @@ def beam_search(
         logits, state = model.step(last, state)
         scores, parents, tokens = best_continuations(logits, totals, 2 * beam)  # (N, 2 beam)
         ends = tokens == EOS
+        # Before `written` grows: what has ended is its parent's tokens, since EOS is not returned.
         collect_ended(finished, sentences, written, scores, parents, ends & in_beam(ends, beam))
         totals, kept = scores.masked_fill(ends, float("-inf")).topk(beam)  # at most `beam` of 2 beam have ended
         parents, tokens = parents.gather(1, kept), tokens.gather(1, kept)
-        history = written.gather(1, parents[..., None].expand(-1, -1, written.shape[2]))
+        history = written.gather(1, parents[..., None].expand(-1, -1, written.shape[2]))  # (N, beam, t - 1)
         written = torch.cat([history, tokens[..., None]], dim=2)  # (N, beam, t)
+        # A parent counts within its sentence, and a row of the state over all of them.
         offsets = torch.arange(len(sentences), device=device)[:, None] * beam
         state = select_rows(state, (parents + offsets).flatten())
         going_on = []

@@ -28,7 +28,7 @@ def greedy_search(model: Model, batch: Batch, longest: Sequence[int]) -> list[tu
         log_p = (best - normaliser).tolist()
         going_on = []
         for row, (sentence, token) in enumerate(zip(open_sentences, last.tolist(), strict=True)):
-            totals[sentence] += log_p[row]
+            totals[sentence] += log_p[row]  # EOS counts, though it is not returned
             if token != EOS:
                 targets[sentence].append(token)
                 if len(targets[sentence]) < longest[sentence]:

@@ -16,8 +16,10 @@ def penalise_repetition(
     Keskar et al. 2019, section 4.1: positive logits are divided by the penalty; negative ones are multiplied by it, as
     is usual since, because a division would raise them.
     """
+    # A token that was written twice is scattered twice, with the same number.
     seen = logits.gather(1, written)
     penalised = torch.where(seen > 0, seen / penalty, seen * penalty).nan_to_num()  # no penalty rules a token out
+    # What was ruled out before stays out: nan_to_num has made it finite.
     return logits.scatter(1, written, torch.where(seen.isinf(), seen, penalised))
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from regard.batch import BOS, EOS, PAD, collate_prompts, to_device
 from regard.decoding.rules import min_p, penalise_repetition, temperature, top_k, top_p
-from regard.errors import DataError
+from regard.errors import BundleError, DataError
 from regard.models.protocol import Model
 
 CPU = torch.device("cpu")
@@ -58,18 +58,25 @@ def generate(
 def _generate(
     model: Model, ids: Int[Tensor, "1 T"], context: int, config: SamplingConfig
 ) -> Iterator[tuple[int, float]]:
+    # A seed gives one text on a CPU and another on a GPU, whose numbers are others.
     random = torch.Generator(ids.device).manual_seed(config.seed)
     state, n_read = None, 0
     for _ in range(config.max_tokens):
         with torch.inference_mode():  # a token at a time: it must not last while the caller goes on
             if state is None or n_read == context:
+                # Of a context of one token the half would be -0, which is all of it.
                 kept = ids if state is None else ids[:, -max(1, context // 2) :]
-                begun = to_device(collate_prompts(kept[:, :-1].tolist()), ids.device)
+                begun = to_device(collate_prompts(kept[:, :-1].tolist()), ids.device)  # the step reads the last
                 state, n_read = model.begin(begun), kept.shape[1] - 1
             logits, state = model.step(ids[:, -1], state)
             n_read += 1
+            if not bool(logits.logsumexp(-1).isfinite()):
+                raise BundleError(
+                    "With these weights the model computes numbers that are not finite. Take another bundle."
+                )
             token = draw(logits, ids, config, random)  # (1,)
             log_p = logits.log_softmax(-1)[0, token]
+            # All of the text, also what the model has forgotten: the penalty counts it.
             ids = torch.cat([ids, token[:, None]], dim=1)
         if int(token) == EOS:
             return
@@ -80,7 +87,7 @@ def draw(
     logits: Float[Tensor, "R V"], written: Int[Tensor, "R T"], config: SamplingConfig, random: torch.Generator
 ) -> Int[Tensor, " R"]:
     """Return one token a row by the rules; what was written includes the prompt."""
-    logits = logits.clone()
+    logits = logits.clone()  # the log-probability that is yielded is the model's own
     logits[:, [PAD, BOS]] = float("-inf")  # never written, though they have a probability
     if config.repetition_penalty != 1:
         logits = penalise_repetition(logits, written, config.repetition_penalty)

@@ -24,6 +24,7 @@ def windows_nll(model: Model, windows: Sequence[Window], batch_tokens: int, devi
         assert batch.gold is not None and batch.target_keep is not None, "windows have a target"
         lengths = batch.target_keep.sum(1, keepdim=True)  # (B, 1)
         counting = torch.tensor([n for _, n in batch_of_windows], device=device)[:, None]
+        # From where on a row counts: behind the last token that is only context.
         behind = torch.arange(batch.gold.shape[1], device=device) >= lengths - counting
         counts = behind & batch.target_keep  # (B, T)
         hidden = model.forward(batch)

@@ -53,6 +53,7 @@ class DecodingConfig(BaseModel):
         n_positions: of the model, for both sides and two marks.
         """
         most = min(int(self.max_ratio * n_source) + self.max_extra, self.max_target_tokens)
+        # One token at least: `Translator` refuses a source that leaves no place for it.
         return most if n_positions is None else max(1, min(most, n_positions - n_source - 2))
 
 
@@ -95,6 +96,7 @@ def batches_by_length(lengths: Sequence[int], config: DecodingConfig) -> list[li
     Nor may the targets together come to more positions than are remembered.
     """
     batches: list[list[int]] = []
+    # Longest first, so the first source of a batch is the one that all others are padded to.
     for i in sorted((i for i, n in enumerate(lengths) if n), key=lambda i: -lengths[i]):
         if batches:
             longest, n_rows = lengths[batches[-1][0]], (len(batches[-1]) + 1) * config.beam

@@ -2,7 +2,7 @@
 
 import lzma
 from dataclasses import asdict, dataclass
-from math import exp, log
+from math import exp, inf, log
 from typing import Any
 
 from regard.errors import DataError
@@ -59,11 +59,11 @@ def language_scores(nats: float, n_tokens: int, text: str, known: str | None = N
     else:
         how = "knowing what went before in this text"
         ngram, packed = nats_alone(text), n_packed(text)
-    found = [("5-gram of characters", ngram), ("xz -9e", packed * 8 * log(2))]
+    found = [("5-gram of characters", ngram), ("xz -9e", packed * 8 * log(2))]  # bytes into nats
     floors = [Floor(name, how, cost / log(2) / n_bytes, cost / len(text)) for name, cost in found]
     return LanguageScores(
         nats_per_token=nats / n_tokens,
-        perplexity=exp(nats / n_tokens),
+        perplexity=exp(nats / n_tokens) if nats / n_tokens < 700 else inf,  # a float64 ends at e ** 709
         bits_per_byte=nats / log(2) / n_bytes,
         nats_per_character=nats / len(text),
         n_tokens=n_tokens,
@@ -75,4 +75,5 @@ def language_scores(nats: float, n_tokens: int, text: str, known: str | None = N
 
 def n_packed(text: str) -> int:
     """Return the bytes into which LZMA packs a text."""
+    # Preset 9 looks back 64 MiB: over all of KNOWN characters of up to three bytes.
     return len(lzma.compress(text.encode(), format=lzma.FORMAT_RAW, filters=LZMA))

@@ -10,8 +10,10 @@ def longest_copied_span(sample: str, text: Iterable[str]) -> str:
     """
     start, length, window = 0, 0, ""
     for part in text:
+        # With as much of the parts before as a span that reaches into this one can have.
         window = window[max(len(window) - len(sample), 0) :] + part
         for i in range(len(sample)):
+            # Only a longer one counts, so most places cost one search a part.
             while i + length < len(sample) and sample[i : i + length + 1] in window:
                 start, length = i, length + 1
     return sample[start : start + length]

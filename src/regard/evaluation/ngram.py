@@ -23,11 +23,13 @@ def nats_after(text: str, known: str, order: int = 5) -> float:
     on to all code points alike. Below the highest order a continuation counts once for each different character in
     front of it.
     """
+    # Four bytes each; by naming the order, no mark of it comes in front.
     characters = np.frombuffer((known + text).encode("utf-32-le"), dtype=np.uint32)
     _, ids = np.unique(characters, return_inverse=True)
     n_known, n_characters = len(known), int(ids.max()) + 1
     contexts = [np.zeros(len(ids), dtype=np.int64)]  # of 0, 1, ... characters before each position
     for _ in range(order - 1):
+        # 0 is the beginning of the text, hence + 1. Numbered anew each time, so that the next product stays in int64.
         before = np.concatenate([[0], contexts[-1][:-1] * n_characters + ids[:-1] + 1])
         contexts.append(np.unique(before, return_inverse=True)[1])
     grams = [np.unique(context * n_characters + ids, return_inverse=True)[1] for context in contexts]
@@ -52,6 +54,7 @@ def interpolate(
 ) -> NDArray[np.float64]:
     """Return the probability of each position behind the known ones, from that of the order below."""
     n_once, n_twice = int((counts == 1).sum()), int((counts == 2).sum())
+    # Without n-grams seen once it would be 0, and nothing would be left for what was never seen.
     discount = n_once / (n_once + 2 * n_twice) if n_once else 0.5
     context_of = np.zeros(len(counts), dtype=np.int64)
     context_of[grams] = contexts
@@ -81,6 +84,7 @@ def nats_alone(text: str, order: int = 5) -> float:
             if kinds := len(continuations):
                 seen = continuations.get(character, 0)
                 probability = (seen + kinds * probability) / (totals[context] + kinds)
+            # Counted only now: a character does not predict itself.
             continuations[character] = continuations.get(character, 0) + 1
             totals[context] += 1
         nats -= log(probability)

@@ -64,6 +64,7 @@ def score_translations(
         )
     code = moses_language(language)
     tokenised = moses_lower(hypotheses, language=language), moses_lower(references, language=language)
+    # force: sacreBLEU warns of text that is tokenised already, which is meant here.
     cased, lowered = BLEU(tokenize="13a"), BLEU(tokenize="none", lowercase=True, force=True)
     return TranslationScores(
         bleu=_score("BLEU, cased", cased, hypotheses, references),
@@ -83,6 +84,7 @@ def moses_lower(sentences: Sequence[str], *, language: str | None = None) -> lis
     code = moses_language(language)
     normaliser, tokeniser = MosesPunctNormalizer(lang=code), MosesTokenizer(lang=code)
     return [
+        # In the order of the name: lc, norm, tok.
         tokeniser.tokenize(normaliser.normalize(sentence.lower()), return_str=True, escape=True)
         for sentence in sentences
     ]

@@ -34,6 +34,7 @@ def capture_bytes(model: Model, batch: Batch) -> int:
     n_source, n_target = batch.source.shape[1], batch.target.shape[1]
     few_source, few_target = min(n_source, 4), min(n_target, 3)
     grown: dict[int, int] = {}
+    # 4, 3 and 7 tell the axes of a map apart. Where a side is shorter than that, the longest that may be meant counts.
     for few, n in ((few_source, n_source), (few_target, n_target), (few_source + few_target, n_source + n_target)):
         grown[few] = max(n, grown.get(few, 0))
     maps = capture(model, take_columns(batch, few_source, few_target)).values()

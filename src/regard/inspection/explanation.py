@@ -84,11 +84,12 @@ class Explanation:
     def _repr_html_(self) -> str:
         """Return the page in a frame, which is how a notebook shows it."""
         page = html.escape(self.to_html(), quote=True)
+        # Without allow-same-origin no script in it reaches the notebook.
         return f'<iframe srcdoc="{page}" sandbox="allow-scripts" style="width:100%;height:640px;border:0"></iframe>'
 
     def to_html(self) -> str:
         """Return a page that works offline, opened as a file."""
-        from regard.inspection.page import render_page
+        from regard.inspection.page import render_page  # which imports this module
 
         return render_page(self)
 
@@ -154,6 +155,7 @@ def by_words(
     """
     assert tuple(weights.shape[1:]) == (len(row_words), len(column_words)), "every token needs the index of its word"
     rows, columns = _membership(row_words, n_rows).to(weights), _membership(column_words, n_columns).to(weights)
+    # A word without tokens would be divided by zero.
     averaging = rows / rows.sum(1, keepdim=True).clamp(min=1)
     return averaging @ weights @ columns.T  # (H, row words, column words)
 
@@ -171,6 +173,7 @@ def explanation_of(
     source, target: the words, each side with END as its last. source_words, target_words: the word of each token,
     end mark included; those of the target are the tokens written, which is what labels a row.
     """
+    # Word 0 is START, and the end mark is never read.
     read = [0, *(word + 1 for word in target_words[:-1])]
     context = [*source_words, *(len(source) + word for word in read)]
     words = {"source": source_words, "target": target_words, "read": read, "context": context}
@@ -186,6 +189,7 @@ def explanation_of(
 def as_data(explanation: Explanation) -> dict[str, Any]:
     """Return the explanation as plain lists and strings, weights rounded to four decimals."""
     return {
+        # First, so that `save` finds its mark at the beginning of the file.
         "generator": "regard",
         "title": explanation.title,
         "summary": explanation.summary,

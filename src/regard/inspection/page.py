@@ -11,6 +11,7 @@ TITLE, DATA = "__TITLE__", "__DATA__"
 def render_page(explanation: Explanation) -> str:
     """Return a page that works offline, opened as a file: nothing in it is fetched from anywhere."""
     template = resources.files("regard.inspection").joinpath("page.html").read_text(encoding="utf-8")
+    # Cut before anything of the user's is in it: a word or a title may be a placeholder.
     before, after = template.split(DATA)
     before = before.replace(TITLE, html.escape(explanation.title or "Attention"))
     return before + json_in_html(explanation.to_json()) + after

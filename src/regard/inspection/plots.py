@@ -76,7 +76,7 @@ def _settings() -> Iterator[None]:
     settings: Any = {
         "font.family": [name for name in FONTS if name in known] or ["sans-serif"],
         "svg.fonttype": "none",  # text stays text: it can be searched, and the viewer's fonts shape every script
-        "svg.hashsalt": "regard",
+        "svg.hashsalt": "regard",  # names of elements are random without it
     }
     with matplotlib.rc_context(settings), warnings.catch_warnings():
         # A character that no font here has is a box in the .png; in the .svg it is text for the viewer's fonts.
@@ -85,12 +85,13 @@ def _settings() -> Iterator[None]:
 
 
 def _figure(explanation: Explanation) -> "Figure":
+    # Not by pyplot, which would choose a backend and keep the figure for the whole process.
     from matplotlib.figure import Figure
 
     item = explanation.shown_first()
     columns, rows = explanation.labels(item.columns), explanation.labels(item.rows)
     figure = Figure(figsize=(CELL * len(columns), CELL * len(rows)))
-    axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
+    axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))  # words stand outside; a tight box takes them in
     axes.imshow(item.weights.mean(0).tolist(), cmap="gray", vmin=0.0, vmax=1.0, aspect="equal", interpolation="nearest")
     _label(axes, rows, columns)
     heads = item.weights.shape[0]

@@ -4,7 +4,6 @@ Strings and paths are files; pairs are tuples of two strings; running text comes
 cannot say what it is. What has no file is read once, and written into the run, so that it may be larger than memory.
 """
 
-import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
@@ -15,6 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from regard.errors import DataError, RunError
+from regard.replacing import replacing, standing
 from regard.text.reading.pairs import Pair, Pairs, pairs_of, read_pairs
 from regard.text.reading.passages import Documents, Passages
 from regard.text.tokens.normalise import normalise_running
@@ -24,7 +24,11 @@ Data: TypeAlias = FileName | Iterable[FileName] | Iterable[Pair]
 """One file or several, or pairs of a source and a target."""
 
 SPOOLED_SOURCE, SPOOLED_TARGET, SPOOLED_TEXT, SPOOLED_ENDS = "source.txt", "target.txt", "texts", "texts.ends"
-_LINE_ENDS = str.maketrans({"\n": " ", "\r": " ", "\0": None})
+SPOOLED = (SPOOLED_SOURCE, SPOOLED_TARGET), (SPOOLED_TEXT, SPOOLED_ENDS)
+KEPT = "whole"
+"""The marker of a corpus that a run keeps (regard/replacing.py)."""
+
+_LINE_ENDS = str.maketrans({"\n": " ", "\r": " ", "\0": None})  # the reader refuses a file with a NUL
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,11 @@ class Given:
     spooled: bool = False
 
     @property
+    def is_file(self) -> bool:
+        """Whether this is a file of the user's."""
+        return bool(self.files) and not self.spooled
+
+    @property
     def job(self) -> str:
         """What can be trained on this: one .txt is running text, everything else in files is pairs."""
         if self.pairs is not None or self.texts is not None:
@@ -47,39 +56,45 @@ class Given:
 
     def read_pairs(self) -> Pairs:
         """Return the pairs. Raises DataError if they cannot be read or do not fit."""
+        # What is still in memory here (to validate on, to guard, to score) is read once, so an iterator will do.
         return read_pairs(self.files) if self.pairs is None else pairs_of(list(self.pairs))
 
     def read_text(self, documents: Documents) -> Passages:
         """Return the running text. documents: what one is in a file. Raises DataError if it holds no text."""
         if self.texts is None and not self.spooled:
             return Passages.read(self.files[0], documents)
+        # Texts from memory, spooled or not, are a document each, whatever `documents` says.
         if self.texts is not None:
             return Passages.of(list(self.texts))
-        ends = np.fromfile(self.files[0].with_name(SPOOLED_ENDS), dtype=np.int64)
-        return Passages.spooled(self.files[0], ends)
+        return _spooled_texts(self.files[0])
 
     def spool(self, folder: Path) -> "Given":
         """Return the corpus in files; what has none is written into a folder, each item as it comes."""
         if self.files:
             return self
         try:
-            folder.mkdir(parents=True)
+            folder.mkdir(parents=True)  # it is not there: `RunFolder.owned` has removed what a kill left
             return (
                 _spool_pairs(self.pairs, folder) if self.pairs is not None else _spool_texts(self.texts or (), folder)
             )
+        except _OutsideError as error:  # of whoever makes the items, and not of our files
+            raise error.cause from None
         except OSError as error:
             raise RunError(f"{folder} cannot be written: {error.strerror}. Free space, then try again.") from error
 
 
-def given(data: Data | None, texts: str | Iterable[str] | None, what: str = "data") -> Given | None:
-    """Return what was handed in, or None for nothing. what: the name of the argument, for messages.
+def given(
+    data: Data | None, texts: str | Iterable[str] | None, what: str = "data", what_texts: str = "texts"
+) -> Given | None:
+    """Return what was handed in, or None for nothing. what, what_texts: the names of the arguments, for messages.
 
     Raises DataError if it is neither files, nor pairs, nor texts.
     """
     if data is not None and texts is not None:
-        raise DataError(f"{what} and texts were both given; a corpus is either pairs of sentences or running text.")
+        raise DataError(f"{what} and {what_texts} were both given; a corpus is pairs of sentences or running text.")
     if texts is not None:
-        return Given(texts=_texts([texts] if isinstance(texts, str) else iterable(texts, "texts")))
+        documents = [texts] if isinstance(texts, str) else iterable(texts, what_texts)
+        return Given(texts=_texts(documents, what_texts))
     if data is None:
         return None
     if isinstance(data, (str, PathLike)):
@@ -89,6 +104,7 @@ def given(data: Data | None, texts: str | Iterable[str] | None, what: str = "dat
         first = next(items)
     except StopIteration:
         raise DataError(f"{what} is empty; expected files or pairs of sentences.") from None
+    # The first item tells files from pairs. It goes back in front, since a generator gives it only once.
     items = chain([first], items)
     if isinstance(first, (str, PathLike)):
         files = list(items)
@@ -106,29 +122,52 @@ def iterable(items: Any, what: str) -> Iterable[Any]:
 
 
 def spooled_in(folder: Path) -> Given | None:
-    """Return the corpus that was written into a folder, or None if there is none."""
-    if (folder / SPOOLED_TARGET).is_file():
-        return Given(files=(folder / SPOOLED_SOURCE, folder / SPOOLED_TARGET), spooled=True)
-    return Given(files=(folder / SPOOLED_TEXT,), spooled=True) if (folder / SPOOLED_ENDS).is_file() else None
+    """Return the corpus that a run keeps in a folder, or None if there is none. Raises DataError if it is damaged."""
+    place = standing(folder, KEPT)
+    if not (place / KEPT).is_file():
+        return None
+    names = next((names for names in SPOOLED if all((place / name).is_file() for name in names)), None)
+    if names is None or any((place / name).is_symlink() for name in names):
+        raise DataError(f"{place} is damaged: it holds no whole corpus. Give the data again.")
+    return Given(files=tuple(place / name for name in names if name != SPOOLED_ENDS), spooled=True)
 
 
 def keep_spooled(folder: Path, place: Path) -> None:
-    """Put what was spooled where it belongs in a run. Files that are open stay readable."""
-    shutil.rmtree(place, ignore_errors=True)
-    folder.rename(place)
+    """Put what was spooled where a run keeps it, in one step. Files that are open stay readable."""
+    with replacing(place, KEPT) as new:
+        for file in folder.iterdir():
+            file.rename(new / file.name)
+        (new / KEPT).touch()
+    folder.rmdir()
+
+
+class _OutsideError(Exception):
+    """Something that whoever makes the items has raised, carried past the handling of our own files."""
+
+    def __init__(self, cause: OSError) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+
+
+def _from_outside(items: Iterable[Any]) -> Iterator[Any]:
+    try:
+        yield from items
+    except OSError as error:
+        raise _OutsideError(error) from error
 
 
 def _pairs(items: Iterable[Any], what: str) -> Iterator[Pair]:
     for i, item in enumerate(items, start=1):
+        # The type counts: a string of two letters holds two strings as well.
         if not (isinstance(item, (tuple, list)) and len(item) == 2 and all(isinstance(side, str) for side in item)):
             raise DataError(f"{what}, item {i:,}: found {type(item).__name__}; expected a tuple of two strings.")
         yield item[0], item[1]
 
 
-def _texts(items: Iterable[Any]) -> Iterator[str]:
+def _texts(items: Iterable[Any], what: str) -> Iterator[str]:
     for i, item in enumerate(items, start=1):
         if not isinstance(item, str):
-            raise DataError(f"texts, item {i:,}: found {type(item).__name__}; expected a string, one document.")
+            raise DataError(f"{what}, item {i:,}: found {type(item).__name__}; expected a string, one document.")
         yield item
 
 
@@ -136,7 +175,7 @@ def _spool_pairs(pairs: Iterable[Pair], folder: Path) -> Given:
     paths = folder / SPOOLED_SOURCE, folder / SPOOLED_TARGET
     n_pairs = 0
     with paths[0].open("wb") as sources, paths[1].open("wb") as targets:
-        for n_pairs, pair in enumerate(pairs, start=1):  # noqa: B007
+        for n_pairs, pair in enumerate(_from_outside(pairs), start=1):  # noqa: B007
             for file, text in zip((sources, targets), pair, strict=True):
                 # Normalising makes a space of a line end and drops NUL and lone surrogates: nothing is lost by this.
                 file.write(text.translate(_LINE_ENDS).encode("utf-8", "ignore") + b"\n")
@@ -145,10 +184,23 @@ def _spool_pairs(pairs: Iterable[Pair], folder: Path) -> Given:
     return Given(files=paths, spooled=True)
 
 
+def _spooled_texts(path: Path) -> Passages:
+    """Return the texts that were spooled into a file. Raises DataError if they are damaged."""
+    damaged = DataError(f"{path} is damaged, or {SPOOLED_ENDS} beside it. Give the texts again.")
+    ends = np.fromfile(path.with_name(SPOOLED_ENDS), dtype=np.int64)
+    if len(ends) < 2 or ends[0] != 0 or ends[-1] != path.stat().st_size or bool((np.diff(ends) < 0).any()):
+        raise damaged
+    try:
+        return Passages.spooled(path, ends)
+    except UnicodeDecodeError as error:
+        raise damaged from error
+
+
 def _spool_texts(texts: Iterable[str], folder: Path) -> Given:
     path, ends = folder / SPOOLED_TEXT, [0]
     with path.open("wb") as file:
-        for text in texts:
+        for text in _from_outside(texts):
+            # Normalised before it is written: a lone surrogate has no UTF-8, and the ends hold for what is read again.
             ends.append(ends[-1] + file.write(normalise_running(text).encode()))
     np.array(ends, dtype=np.int64).tofile(folder / SPOOLED_ENDS)
     if ends[-1] == 0:

@@ -49,6 +49,7 @@ class Split(Protocol):
 class Corpus(Protocol):
     """What was read, before the settings are known."""
 
+    # It chooses the preset, so it has to be known without a recipe.
     @property
     def size(self) -> int:
         """Return the number of pairs, or of characters."""
@@ -94,7 +95,7 @@ class Job:
     read: Reader
     user: Any
     evaluate: Evaluator
-    fits: str
+    fits: str  # for messages: the form in which such data are handed in
 
     @property
     def best_by(self) -> str:

@@ -73,6 +73,7 @@ class PairsCorpus:
         """Return the pairs to train on and to validate on; some are held out if none were given."""
         if self.valid is not None:
             return PairsSplit(self.pairs, self.valid, self.guard)
+        # By the seed of the run, so that a run that continues holds out the same pairs.
         train, valid = hold_out(self.pairs, config_of(recipe).validation_pairs, recipe.training.seed)
         held_out = "1 pair is" if len(valid) == 1 else f"{len(valid):,} pairs are"
         display.say(f"validation data: none was given, so {held_out} held out at random")
@@ -94,7 +95,7 @@ def read(data: Given, valid: Given | None, guard: Given | None, display: Display
     return PairsCorpus(pairs, held, list(said(guard, "guarded data")) if guard else None)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True)  # no slots: a cached property needs a __dict__
 class PairsSplit:
     """Pairs to train on, to validate on, and perhaps others that are measured beside them."""
 
@@ -102,7 +103,7 @@ class PairsSplit:
     valid: SentencePairs
     guard: SentencePairs | None = None
 
-    @cached_property
+    @cached_property  # it reads the whole corpus, for the card and again for the shards
     def fingerprint(self) -> str:
         """What identifies the pairs to train on."""
         return fingerprint(self.train)
@@ -120,6 +121,7 @@ class PairsSplit:
         return train_tokenizers(self.train, recipe.tokenizer)
 
     def settled(self, recipe: Recipe) -> Recipe:
+        # The choices of `train_tokenizers` once more, for the recipe that the run keeps.
         size = recipe.tokenizer.vocabulary or choose_vocabulary(len(self.train))
         return recipe.with_section("tokenizer", kind=recipe.tokenizer.kind or "bpe", vocabulary=size)
 
@@ -169,9 +171,10 @@ class PairsSplit:
         return validate
 
     def closing(self, run: RunFolder, recipe: Recipe, device: torch.device) -> str:  # noqa: ARG002
-        trained = read_card(run_bundle(run.path)).trained
+        trained = read_card(run_bundle(run.path)).trained  # of the best model, perhaps of an earlier sitting
         if trained.best_score is None:
             return "and no validation was finite."
+        # The highest score is the best, so that of a loss is its negative.
         name, sign = {"bleu": ("BLEU", 1), "chrf": ("chrF", 1), "loss": ("loss", -1)}[recipe.training.best_by]
         return f"best {name} on validation {sign * trained.best_score:.2f} at step {trained.best_step:,}."
 
@@ -184,9 +187,10 @@ def measuring(
     encoded = encode_pairs(pairs, *tokenizers, max_tokens)
     if encoded.n_dropped:
         display.say(f"{what}: {encoded.n_dropped:,} of {len(pairs):,} pairs over {max_tokens} tokens left out")
-    stream = pair_stream(encoded, batch_tokens=recipe.training.batch_tokens, seed=0)
+    stream = pair_stream(encoded, batch_tokens=recipe.training.batch_tokens, seed=0)  # any seed: only the sum counts
     batches = list(stream.epoch(0))
     mean_nll(bundle.model, stream.survey.extremes[:1], device)  # what is too long is found now, and not after an epoch
+    # A generator, so that no more sentences are tokenised once more than are decoded.
     short = (pair for pair in pairs if max(map(n_tokens, tokenizers, pair)) <= max_tokens)
     decoded = list(islice(short, VALIDATION_DECODES))
     greedy = DecodingConfig(**{**recipe.decoding.model_dump(), "beam": 1})
@@ -204,6 +208,7 @@ def scored(figures: Mapping[str, float], recipe: Recipe) -> dict[str, float]:
     """Return the score that decides about the best model; a loss that is not finite makes every score so."""
     by = recipe.training.best_by
     if not math.isfinite(figures["nll"]):
+        # Translations of such a model have a BLEU all the same, by which it could become the best.
         return {"score": math.nan}
     return {"score": -figures["nll"] if by == "loss" else figures[by]}
 
@@ -230,7 +235,7 @@ def evaluate(
     pairs = data.read_pairs()
     if pairs.report.dropped:
         display.say(f"test data: {pairs.report.summary()}")
-    sources, targets = zip(*pairs, strict=True)
+    sources, targets = zip(*pairs, strict=True)  # never empty: reading refuses that
     translator = Translator(bundle, device)
     translator.decoding = changed(translator.decoding, {"beam": options.get("beam")})
     translations = translator.translate(sources)

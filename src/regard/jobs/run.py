@@ -35,6 +35,7 @@ class Run:
             raise RunError(f"{run.path} is not a run: it has no recipe.toml. Give the directory that a training made.")
         return run
 
+    # What is asked for is read anew each time: a training may be going on in the directory.
     @property
     def _folder(self) -> RunFolder:
         return RunFolder(self.path)
@@ -94,6 +95,7 @@ class Run:
         except FileNotFoundError:
             return []
         except (OSError, ValueError, RecursionError) as error:
+            # No UTF-8 and no JSON are ValueErrors; brackets without end are a RecursionError.
             raise RunError(f"{self.log} cannot be read: {shown(error, 200)}. Remove the line, or the file.") from error
 
     def load(self, device: torch.device | str = "auto") -> Translator | TextGenerator:
@@ -115,7 +117,7 @@ def load_model(path: str | PathLike[str], device: torch.device | str = "auto") -
 
     Raises BundleError if it cannot be loaded, ConfigError if the device is not there.
     """
-    place = device_of(device)
+    place = device_of(device)  # first, since a large bundle takes a while to read
     bundle = load_bundle(run_bundle(Path(path)))
     if bundle.card.job not in JOBS:
         raise BundleError(f"{path} was trained for a job that this release does not know. Use the one that wrote it.")

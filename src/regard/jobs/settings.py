@@ -30,6 +30,7 @@ HARMLESS = frozenset(
         "training.keep_checkpoints",
         "training.average_checkpoints",
         "training.patience",
+        # Batches are the same from files as from memory.
         "data.pairs_in_memory",
         "data.characters_in_memory",
         "data.source_language",
@@ -38,7 +39,7 @@ HARMLESS = frozenset(
 )
 """Settings that do not change the course of the weights, and may be others when a run continues; so may decoding."""
 
-SAID = {
+CONSEQUENCES = {
     "training.validation_steps": "the best model is chosen among validations at other steps from now on",
     "training.checkpoint_steps": "an average is of other checkpoints from now on",
     "training.keep_checkpoints": "an average is of the checkpoints that are left",
@@ -65,6 +66,11 @@ class Named:
 def named(model: str | None, preset: str | None, recipe: Path | None, settings: Settings) -> Named:
     """Return what a call names, a recipe file read. Raises ConfigError for a family that is not known."""
     file = read_recipe(recipe) if recipe else {}
+    if "start" in file:
+        raise ConfigError(
+            f"{recipe} is the recipe of a run that began with another model's weights, and a recipe cannot bring them. "
+            "Take its section [start] out; to begin with the same model, name it in the call."
+        )
     family = model or file.get("family")
     if family is not None and family not in MODELS:
         raise ConfigError(f"model: {unknown(family, list(MODELS))}")
@@ -111,7 +117,8 @@ def recipe_from(names: Named, job: Job, parent: Bundle, parent_recipe: Recipe | 
     joint = parent.source_tokenizer is parent.target_tokenizer
     tokenizer = parent.target_tokenizer
     kept["tokenizer"] = {"kind": tokenizer.kind, "joint": joint, "n_control_ids": tokenizer.n_control}
-    kept["tokenizer"]["vocabulary"] = max(256, tokenizer.vocabulary)
+    kept["tokenizer"]["vocabulary"] = max(256, tokenizer.vocabulary)  # the least to be set; a small text yields less
+    # The call's settings are the last layer: one that contradicts the model is to be refused below, not lost.
     recipe = make_recipe(job, parent.family, preset, [*layers, kept, *names.layers])
     wrong = [
         f"{section}.{key} is {value}, the model's is {kept[section][key]}"
@@ -152,6 +159,10 @@ def refuse_family(family: str, job: Job) -> None:
 
 def checked(recipe: Recipe) -> Recipe:
     """Return a recipe. Raises ConfigError if its sections do not fit together."""
+    if not any(getattr(recipe.training, key) for key in BUDGET_KEYS):
+        raise ConfigError(
+            "The training has no end: training.steps, training.epochs and training.minutes are all not set. Set one."
+        )
     if recipe.training.compiled and not MODELS[recipe.family][1].in_one_graph:
         raise ConfigError(
             f"training.compiled is true, and {recipe.family} has a loop over positions, which would be compiled anew "
@@ -192,11 +203,13 @@ def recipe_of_run(run: RunFolder) -> Recipe | None:
         family, preset = content.pop("family"), content.pop("preset")
         if family not in MODELS:
             raise ConfigError(f"family: {unknown(family, list(MODELS))}")
+        # The file names no job. Its section `decoding` is written in full, and each job's has other keys.
         job = next(
             job for job in JOBS.values() if content.get("decoding", {}).keys() <= job.decoding.model_fields.keys()
         )
         return make_recipe(job, family, preset, [content])
     except (ValueError, KeyError, StopIteration, RecursionError, ConfigError) as error:
+        # What is no TOML is a ValueError, and brackets without end are a RecursionError.
         reason = {KeyError: f"it has no {error}", StopIteration: "it is of no known job"}.get(type(error), str(error))
         reason = shown(reason, 300).rstrip(".")
         raise RunError(f"{run.recipe} cannot be used: {reason}. Put it back from a copy.", ways=["fresh"]) from error
@@ -217,6 +230,7 @@ def continued(before: Recipe, names: Named, job: Job) -> Recipe:
     }
     if before.start is not None:
         own["start"] = before.start.model_dump()
+    # Else its settings would be called unknown, where the family is the mistake to be named.
     if family != before.family:
         own["model"] = {}
     layers = [{name: automatic(values, own, name) for name, values in layer.items()} for layer in names.layers]
@@ -241,5 +255,5 @@ def refuse_changes(before: Recipe, after: Recipe, run: RunFolder, display: Displ
             ways=["fresh"],
         )
     for name in sorted(allowed):
-        also = f"; {SAID[name]}" if name in SAID else ""
+        also = f"; {CONSEQUENCES[name]}" if name in CONSEQUENCES else ""
         display.say(f"note: {name}: {changed[name]}{also}")

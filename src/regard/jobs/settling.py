@@ -23,7 +23,7 @@ from regard.jobs.settings import (
     refuse_changes,
     resolved,
 )
-from regard.jobs.start import Adapted, Resumed, find_checkpoint, parent_of, refuse_other_origin
+from regard.jobs.start import Adapted, Resumed, find_checkpoint, parent_of, refuse_other_origin, same_parent
 from regard.recipe import Recipe
 from regard.runtime import described, has_bfloat16
 from regard.training.processes import Processes
@@ -52,10 +52,11 @@ def settle(
     request: Request, run: RunFolder, job: Job, corpus: Corpus, processes: Processes, display: Display
 ) -> tuple[Recipe, Start]:
     """Return the recipe and where to begin; the first process finds out, and tells the others the recipe."""
+    # Kept here and not sent: the other processes read the model and its state from the disk themselves.
     found: list[Start] = [None]
 
     def first() -> Recipe:
-        before = None if request.fresh else recipe_of_run(run)
+        before = None if request.fresh else recipe_of_run(run)  # `fresh` helps where it is damaged
         checkpoint = None
         if before is not None:
             refuse_other_job(before, job, run)
@@ -85,8 +86,10 @@ def _continuing(
         computed = checkpoint.bundle.card.arithmetic.precision or "float32"
         before = before.with_section("training", precision=computed)
     if before.training.precision == "bfloat16" and not has_bfloat16(request.device):
+        # The recipe is written so, and the run stays in float32, even back on a machine that has bfloat16.
         display.say("note: begun in bfloat16, which this machine has not; it continues in float32.")
         before = before.with_section("training", precision="float32")
+    # The first format had no `best_by`. In silence, since nothing is chosen for this run any more.
     before = resolved(before, job, request.device, Silent())
     recipe = resolved(continued(before, request.names, job), job, request.device, display)
     refuse_changes(before, recipe, run, display)
@@ -98,8 +101,10 @@ def _continuing(
 def _beginning(before: Recipe | None, request: Request, job: Job, corpus: Corpus) -> tuple[Recipe, Adapted | None, str]:
     """Return the recipe of a run that begins, the model it begins from, if any, and a sentence about both."""
     names = request.names
-    if before is not None and names.family in (None, before.family) and request.start is None:
-        origin = parent_of(Path(before.start.path)) if before.start is not None else None
+    # Nothing was learnt yet, so a call that names another family or preset, or a model to start from, gets it.
+    as_before = before is not None and names.family in (None, before.family) and names.preset in (None, before.preset)
+    if before is not None and as_before and request.start is None:
+        origin = same_parent(before.start) if before.start is not None else None
         return continued(before, names, job), origin, "as the run was begun"
     if request.start is None:
         recipe, reason = new_recipe(names, job, corpus.size)

@@ -1,5 +1,6 @@
 """Where a training begins: anew, at a checkpoint of its own run, or with another model's weights."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,8 +42,23 @@ class Adapted:
 
 def parent_of(path: Path) -> Adapted:
     """Return the model of a run or a bundle to start from. Raises BundleError if there is none."""
+    try:
+        os.fspath(path.absolute()).encode()
+    except UnicodeEncodeError:
+        raise ConfigError(f"The path {os.fspath(path)!r} is not UTF-8, so no recipe can name it. Rename it.") from None
     place = run_bundle(path)
+    # Absolute, since the run may be continued from another directory.
     return Adapted(load_bundle(place), Origin(path=str(path.absolute()), weights=digest_of(place)), path)
+
+
+def same_parent(origin: Origin) -> Adapted:
+    """Return the model that a run was begun from. Raises RunError if its weights are others by now."""
+    parent = parent_of(Path(origin.path))
+    if parent.origin.weights != origin.weights:
+        raise RunError(
+            f"{origin.path} has other weights than when the run was begun from it. Put them back.", ways=["fresh"]
+        )
+    return parent
 
 
 def digest_of(bundle: Path) -> str:
@@ -54,6 +70,7 @@ def refuse_other_origin(recipe: Recipe, start: Path, run: RunFolder) -> None:
     """Raise ConfigError if a run that continues was not begun from the model that is named."""
     if recipe.start is None:
         raise ConfigError(f"{run.path} was begun anew and not from {start}. Leave that out.", ways=["fresh"])
+    # Either is enough: since then the parent may have been moved, or trained further where it is.
     if recipe.start.path != str(start.absolute()) and recipe.start.weights != digest_of(run_bundle(start)):
         raise ConfigError(f"{run.path} was begun from {recipe.start.path}, not from {start}.", ways=["fresh"])
 
@@ -80,6 +97,7 @@ def find_checkpoint(run: RunFolder, recipe: Recipe, display: Display) -> Resumed
 def refuse_other_data(before: Card, now: Card, run: RunFolder) -> None:
     """Raise ConfigError if a run was begun with other data."""
     old, new = before.data.model_dump(exclude_none=True), now.data.model_dump(exclude_none=True)
+    # Only what the old card says is compared, since an earlier release said less.
     numbers = {name: was for name, was in old.items() if name not in ("fingerprint", "validation")}
     changed = [f"{name}: {was} -> {new.get(name)}" for name, was in numbers.items() if was != new.get(name)]
     if not changed and old["fingerprint"] != new["fingerprint"]:
@@ -101,7 +119,9 @@ def say_arithmetic(before: Arithmetic, now: Arithmetic, display: Display) -> Non
         display.say(f"note: begun with {was}, and continues with {goes_on}: last digits may differ.")
 
 
-def new_bundle(recipe: Recipe, split: Split, card: Card, processes: Processes, display: Display) -> Bundle:
+def new_bundle(
+    recipe: Recipe, split: Split, card: Card, device: torch.device, processes: Processes, display: Display
+) -> Bundle:
     """Return an untrained model and new tokenizers, the same in all processes."""
     source, target, reason = processes.from_first(lambda: split.tokenizers(recipe))
     display.say(f"tokenizer: {reason}")
@@ -112,9 +132,11 @@ def new_bundle(recipe: Recipe, split: Split, card: Card, processes: Processes, d
             "Set tokenizer.joint=true, or model.tied=target where the family has that."
         )
     vocabularies = source.vocabulary, target.vocabulary
-    refuse_too_large(
-        sum(x.numel() for x in distinct(planned(recipe.family, config, vocabularies, target.n_control)).values())
-    )
+    # Counted on a planned model: the real one would take the memory that is in question.
+    if device.type == "cpu" and not (recipe.training.sharded and processes.size > 1):  # others have other memory
+        plan = planned(recipe.family, config, vocabularies, target.n_control)
+        refuse_too_large(sum(x.numel() for x in distinct(plan).values()))
+    # Right before the weights are drawn: they are the same in all processes, whatever was drawn until here.
     torch.manual_seed(recipe.training.seed)
     model = MODELS[recipe.family][1](config, *vocabularies, n_control=target.n_control)
     return Bundle(model, recipe.family, source, target, card)
@@ -122,7 +144,7 @@ def new_bundle(recipe: Recipe, split: Split, card: Card, processes: Processes, d
 
 def refuse_too_large(n_parameters: int) -> None:
     """Raise ConfigError if a model, its gradients and what the optimiser remembers cannot fit into memory."""
-    needed, there = n_parameters * 4 * 3, memory_bytes()
+    needed, there = n_parameters * 4 * 3, memory_bytes()  # bytes; weights, gradients, one momentum at least
     if there is not None and needed > there:
         raise ConfigError(
             f"The model has {n_parameters:,} parameters; training it takes {needed / 2**30:,.1f} GiB or more, and this "
@@ -134,6 +156,7 @@ def adapted_bundle(start: Adapted, recipe: Recipe, card: Card) -> Bundle:
     """Return the model to start from with the settings of the new run, its tokenizers, and a card that names it."""
     parent = start.bundle
     vocabularies = parent.source_tokenizer.vocabulary, parent.target_tokenizer.vocabulary
+    # Built anew around the parent's weights, since its dropout rates may be others.
     model = planned(recipe.family, recipe.model, vocabularies, parent.target_tokenizer.n_control)
     weights = {name: tensor.detach() for name, tensor in distinct(parent.model).items()}
     origin = Parent(

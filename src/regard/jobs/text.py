@@ -80,6 +80,8 @@ class TextCorpus:
     def split(self, recipe: Recipe, display: Display) -> "TextSplit":
         """Return the documents to train on and to validate on; the end of the text if no other was given."""
         config = config_of(recipe)
+        if config.documents == "line" and not self.data.is_file:
+            raise ConfigError("data.documents is line; of texts from memory, each is a document. Leave it out.")
         # Read once as a file to know its size, and again where every line is a document: passages are only places.
         text = self.text if config.documents == "file" else self.data.read_text(config.documents)
         guard = self.guard.read_text(config.documents) if self.guard else None
@@ -103,7 +105,7 @@ def read(data: Given, valid: Given | None, guard: Given | None, display: Display
     return TextCorpus(data, text, valid, guard)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True)  # no slots: a cached property needs a __dict__
 class TextSplit:
     """Text to train on, to validate on, and perhaps another that is measured beside it."""
 
@@ -111,7 +113,7 @@ class TextSplit:
     valid: Passages
     guard: Passages | None = None
 
-    @cached_property
+    @cached_property  # it reads the whole text, for the card and again for the shards
     def fingerprint(self) -> str:
         """What identifies the text to train on."""
         return fingerprint_text(self.train)
@@ -200,9 +202,11 @@ def measuring(
     """Return a function from a model to its loss on some windows of a text, spread evenly over it."""
     documents, context = encode_passages(text, bundle.target_tokenizer), context_of(bundle)
     n_windows = sum(1 for _ in scoring_windows(documents, context, context))
+    # The windows are made twice, so that only the chosen ones are ever held.
     every = max(1, n_windows * context // VALIDATION_TOKENS)
     chosen = list(islice(scoring_windows(documents, context, context), 0, None, every))
     n_tokens = sum(n for _, n in chosen)
+    # Of the whole text, where the loss is of the chosen windows: bits per byte are an estimate.
     tokens_per_byte = n_written(documents) / sum(len(passage.encode()) for passage in text)
 
     def measure(model: Any) -> dict[str, float]:
@@ -216,7 +220,7 @@ def beginning(text: str, generator: TextGenerator) -> str | None:
     """Return the first 40 characters of a text, or fewer so that they fill half of the context at most."""
     n_characters = 40
     while len(generator.tokenizer.encode(text[:n_characters])) > generator.context // 2:
-        n_characters //= 2
+        n_characters //= 2  # ends at none, which have no tokens
     return text[:n_characters] or None
 
 
@@ -228,7 +232,7 @@ class OverfittingWatch:
 
     def see(self, nll: float) -> None:
         """Take notice of a loss, in nats per token."""
-        self._best = min(self._best, nll)
+        self._best = min(self._best, nll)  # in this order a loss that is NaN never becomes the best
         if nll > TURNED * self._best and not self._warned:
             self._warned = True
             self._display.say(
@@ -257,6 +261,7 @@ def evaluate(
     options: trained_on, the training text, which the floors then know. Raises ConfigError for others.
     """
     refuse_others(options, ("trained_on",), TEXT.title)
+    # Cut into documents as the training text was, since the model has learnt where those end.
     generator, kind = TextGenerator(bundle, device), bundle.card.data.kind or "file"
     text = data.read_text(kind)
     trained_on = options.get("trained_on")

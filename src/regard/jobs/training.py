@@ -13,7 +13,7 @@ import torch
 from regard.bundle import Bundle, load_bundle
 from regard.bundle.card import Arithmetic, Card, Progress
 from regard.display import Display, Silent
-from regard.errors import ConfigError, DataError
+from regard.errors import ConfigError, DataError, RunError
 from regard.jobs import JOBS
 from regard.jobs.given import Given, keep_spooled, spooled_in
 from regard.jobs.job import Split
@@ -23,8 +23,8 @@ from regard.jobs.start import (
     Resumed,
     adapted_bundle,
     new_bundle,
-    parent_of,
     refuse_other_data,
+    same_parent,
     say_arithmetic,
 )
 from regard.recipe import Recipe
@@ -43,17 +43,19 @@ def train_run(request: Request, display: Display | None, on_event: OnEvent | Non
     """
     run = RunFolder(request.to)
     run.check()
-    spool = run.path / f".data.tmp-{os.getpid()}"
+    spool = run.path / f".spool.tmp-{os.getpid()}"  # a name that `RunFolder.owned` clears away after a kill
     with together(request.device) as processes, ExitStack() as owning, own_random_numbers(request.device):
         shown = display if display is not None and processes.is_first else Silent()
         processes.in_first(lambda: owning.enter_context(run.owned()))
+        # Called back before the lock is released, which removes a directory that was new if nothing else is in it.
         owning.callback(shutil.rmtree, spool, ignore_errors=True)
         data = processes.from_first(lambda: data_of(request, run, spool))
         job = JOBS[data.job]
         corpus = job.read(data, request.valid, request.guard, shown)
         recipe, start = settle(request, run, job, corpus, processes, shown)
         split = corpus.split(recipe, shown)
-        progress = train(run, recipe, split, start, Setting(request, spool, processes, shown, on_event))
+        progress = train(run, recipe, split, start, Surroundings(request, spool, processes, shown, on_event))
+        # Only if somebody reads it: a sample of running text is written, and looked for in the training text.
         if display is not None and processes.is_first:
             minutes, how_well = progress.seconds / 60, split.closing(run, recipe, request.device)
             display.say(f"Done: {progress.step:,} steps in {minutes:.1f} minutes, {how_well}")
@@ -61,7 +63,7 @@ def train_run(request: Request, display: Display | None, on_event: OnEvent | Non
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
+class Surroundings:
     """What stands around a training: what was asked for, the other processes, and who watches."""
 
     request: Request
@@ -71,23 +73,28 @@ class Setting:
     on_event: OnEvent | None
 
 
-def train(run: RunFolder, recipe: Recipe, split: Split, start: Start, around: Setting) -> Progress:
+def train(run: RunFolder, recipe: Recipe, split: Split, start: Start, around: Surroundings) -> Progress:
     """Train as one of several processes, or alone, and return how far it came."""
     processes, display, device = around.processes, around.display, around.request.device
     precision = recipe.training.precision
     assert precision != "auto", "the recipe is resolved"
     arithmetic = Arithmetic(threads=torch.get_num_threads(), processes=processes.size, precision=precision)
     card = split.card(recipe).model_copy(update={"arithmetic": arithmetic})
+    # Before the stream, which would replace the shards of the run by those of other data.
     processes.in_first(lambda: compare(start, card, run, display))
-    bundle, state = begin(start, recipe, split, card, processes, display)
+    bundle, state = begin(start, recipe, split, card, around)
+    # Shards are written by the first process; the others find them whole.
     stream, description = processes.first_before_others(lambda: split.stream(bundle, recipe, run, display))
     if state is not None:
         refuse_used_up(recipe, state.progress, stream.survey.n_batches)
+        if not stream.holds(state.progress.place):
+            raise RunError(f"{run.path} is to continue at a batch that these data have not.", ways=["fresh"])
     bundle.model.to(device)
     n_parameters = sum(p.numel() for p in bundle.model.parameters())
     display.say(f"model: {n_parameters:,} parameters; {description}")
     validate = split.validation(bundle, recipe, device, display)
-    processes.in_first(lambda: claim(run, around.request.fresh, split.settled(recipe), around.spool))
+    # Only here does the run change, but for shards: what can be refused has been, and `fresh` deletes the old one.
+    processes.in_first(lambda: claim(run, start, split.settled(recipe), around))
     log = processes.in_first(lambda: Log(run.log, display, around.on_event)) or Log(None, Silent())
     with closing(log):
         return Trainer(bundle, stream, recipe.training, run, validate, log, device, processes).train(state)
@@ -113,21 +120,24 @@ def data_of(request: Request, run: RunFolder, spool: Path) -> Given:
 
 
 def begin(
-    start: Start, recipe: Recipe, split: Split, card: Card, processes: Processes, display: Display
+    start: Start, recipe: Recipe, split: Split, card: Card, around: Surroundings
 ) -> tuple[Bundle, TrainState | None]:
     """Return the bundle to train, the same in all processes, and the state to continue from."""
+    processes = around.processes
     checkpoint = processes.from_first(lambda: start.checkpoint if isinstance(start, Resumed) else None)
     if checkpoint is not None:
         bundle, state = (start.bundle, start.state) if isinstance(start, Resumed) else again(checkpoint)
+        # The first process has filled in what a checkpoint of format 1 does not say.
         state.progress.budget = processes.from_first(lambda: state.progress.budget)
         old = bundle.card
+        # Languages, decoding and arithmetic are those of now; how far it came, and from where, the checkpoint knows.
         card = card.model_copy(update={"trained": old.trained, "parent": old.parent, "validation": old.validation})
         return dataclasses.replace(bundle, card=card), state
     origin = processes.from_first(lambda: start.origin if isinstance(start, Adapted) else None)
     if origin is not None:
-        adapted = start if isinstance(start, Adapted) else parent_of(Path(origin.path))
+        adapted = start if isinstance(start, Adapted) else same_parent(origin)
         return adapted_bundle(adapted, recipe, card), None
-    return new_bundle(recipe, split, card, processes, display), None
+    return new_bundle(recipe, split, card, around.request.device, processes, around.display), None
 
 
 def again(checkpoint: Path) -> tuple[Bundle, TrainState]:
@@ -148,15 +158,19 @@ def refuse_used_up(recipe: Recipe, progress: Progress, n_batches: int) -> None:
         )
 
 
-def claim(run: RunFolder, fresh: bool, recipe: Recipe, spool: Path) -> None:
+def claim(run: RunFolder, start: Start, recipe: Recipe, around: Surroundings) -> None:
     """Make the run ours: its settings, and a corpus that was handed in and has no file of its own."""
-    run.claim(fresh, recipe.to_toml())
-    if spool.is_dir():
-        keep_spooled(spool, run.data)
+    begins = not isinstance(start, Resumed)
+    run.claim(begins, recipe.to_toml())
+    if around.spool.is_dir():
+        keep_spooled(around.spool, run.data)
+    elif begins and around.request.data is not None:  # files: what an older run kept is not what is trained on
+        shutil.rmtree(run.data, ignore_errors=True)
 
 
 @contextmanager
 def own_random_numbers(device: torch.device) -> Iterator[None]:
     """Leave torch's random numbers as they were before the block, which may seed and draw them."""
+    # The device is named, since by default the state of every GPU is copied.
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         yield

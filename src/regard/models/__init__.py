@@ -7,6 +7,7 @@ from regard.models.gpt import GPT, GPTConfig
 from regard.models.rnn import RNN, RNNConfig
 from regard.models.transformer import Transformer, TransformerConfig
 
+# Bundles and recipes name their family by these keys, so one that is renamed loads no older bundle.
 MODELS: dict[str, tuple[type[Any], type[Any]]] = {
     "rnn": (RNNConfig, RNN),
     "bahdanau": (BahdanauConfig, Bahdanau),

@@ -73,7 +73,7 @@ class Bahdanau(nn.Module):
     """
 
     jobs: ClassVar[frozenset[str]] = frozenset({"pairs"})
-    in_one_graph: ClassVar[bool] = False
+    in_one_graph: ClassVar[bool] = False  # the decoder's loop runs over positions
     n_positions: ClassVar[None] = None
     context_length: ClassVar[None] = None
 
@@ -88,11 +88,12 @@ class Bahdanau(nn.Module):
         readout = config.readout_width or embedding
         self.embeddings = Embeddings(source_vocabulary, target_vocabulary, embedding, config.tied, readout)
         self.encoder = BidirectionalGRU(embedding, direction, config.layer_norm)
-        self.initial = nn.Linear(direction, width)
+        self.initial = nn.Linear(direction, width)  # reads the backward state at the first word (appendix A.2.2)
         self.attention = make_attention(config, 2 * direction)
         self.decoder = GatedUnit(width, layer_norm=config.layer_norm)
+        # The words of all positions are projected in one product before the loop; contexts are known only inside it.
         self.decoder_inputs = nn.Linear(embedding, 3 * width)
-        self.decoder_context = nn.Linear(2 * direction, 3 * width, bias=False)
+        self.decoder_context = nn.Linear(2 * direction, 3 * width, bias=False)  # the bias is decoder_inputs'
         self.readout = nn.Linear(width + embedding + 2 * direction, 2 * readout)
         self.dropout = Dropout(config.dropout_rate)
         self.initialise()
@@ -109,6 +110,7 @@ class Bahdanau(nn.Module):
             tables = (self.embeddings.source.weight, self.embeddings.target.weight, self.output_weight)
             for table in dict.fromkeys(tables):  # tied ones are drawn once, and always in this order
                 nn.init.normal_(table, std=0.01)
+            # Appendix B.1: W_a and U_a are ten times smaller and v_a is zero, so all words weigh the same at first.
             for linear in (m for m in self.attention.modules() if isinstance(m, nn.Linear)):
                 nn.init.normal_(linear.weight, std=0.001)
             if isinstance(self.attention, AdditiveAttention):
@@ -121,7 +123,7 @@ class Bahdanau(nn.Module):
         states, contexts, weights = [], [], []
         for inputs in self.decoder_inputs(embedded).unbind(1):
             context, weight = self.attention(state[:, None], keys, memory, batch.source_keep)
-            states.append(state)
+            states.append(state)  # before it reads the word: the read-out wants s_{i-1}
             contexts.append(context[:, 0])
             weights.append(weight)
             state = self.advance(inputs, context[:, 0], state)
@@ -140,6 +142,7 @@ class Bahdanau(nn.Module):
         """Return the encoder's states, the attention's keys made of them, and the decoder's first state."""
         embedded = self.dropout(self.embeddings.source(batch.source))
         memory, first_backward = self.encoder(embedded, batch.source_keep)
+        # Under autocast every step of the loop would convert it anew: 3 % of a training (docs/recipes.md).
         memory = for_products(self.dropout(memory))
         return memory, self.attention.key(memory), torch.tanh(self.initial(first_backward))
 
@@ -153,7 +156,7 @@ class Bahdanau(nn.Module):
         self, states: Float[Tensor, "*lead H"], embedded: Float[Tensor, "*lead E"], contexts: Float[Tensor, "*lead M"]
     ) -> Float[Tensor, "*lead D"]:
         """Return the hidden states the output layer reads: maxout over pairs (appendix A.2.2)."""
-        pairs = self.readout(torch.cat([states, embedded, contexts], dim=-1)).unflatten(-1, (-1, 2))
+        pairs = self.readout(torch.cat([states, embedded, contexts], dim=-1)).unflatten(-1, (-1, 2))  # (..., D, 2)
         return self.dropout(pairs.amax(-1))
 
     def begin(self, batch: Batch) -> State:

@@ -45,6 +45,7 @@ class GPTConfig(BaseModel):
     n_kv_heads: int | None = Field(None, ge=1, le=2**10)
     feed_forward: int | None = Field(None, ge=1, le=2**17)
     context: int = Field(128, ge=2, le=2**20)
+    # The first format of bundles called it "window".
     attention_span: int | None = Field(None, ge=1, le=2**20, validation_alias=AliasChoices("attention_span", "window"))
     ngrams: int = Field(1, ge=1, le=8)
     ngram_buckets: int = Field(8192, ge=1, le=2**26)
@@ -110,6 +111,7 @@ class GPT(nn.Module):
         self.never_written = control_ids(n_control)
         assert source_vocabulary == target_vocabulary, "one sequence has one vocabulary"
         self.config = config
+        # One table to read with in any case; config.tied says whether the output shares it.
         self.embeddings = Embeddings(source_vocabulary, target_vocabulary, config.width, "all")
         ngrams = config.ngrams, config.ngram_buckets, config.width, config.ngram_dropout
         self.ngrams = NgramEmbeddings(*ngrams) if config.ngrams > 1 else None
@@ -118,6 +120,8 @@ class GPT(nn.Module):
         self.positions = nn.Embedding(self.n_positions, config.width) if self.n_positions else None
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.n_layers))
         self.norm = make_norm(config)
+        # Of zeros, it starts at a loss of log V. A tied one predicts the token it has just read at first, which costs
+        # 11 nats with 356 pieces.
         self.separate_output = None if config.tied else nn.Parameter(torch.zeros(target_vocabulary, config.width))
         self.dropout = Dropout(config.dropout_rate)
         self.initialise()
@@ -133,17 +137,18 @@ class GPT(nn.Module):
             elif isinstance(module, nn.Embedding):
                 nn.init.normal_(module.weight, std=0.02 if gpt2 else self.config.width**-0.5)
         if self.ngrams is not None:
-            self.ngrams.initialise()
+            self.ngrams.initialise()  # the loop above has drawn its tables, too
         for layer in cast(list[Layer], self.layers):
-            for added in (layer.attention.output, layer.feed_forward.outer):
+            for added in (layer.attention.output, layer.feed_forward.outer):  # two a layer, hence 2 n_layers
                 nn.init.normal_(added.weight, std=0.02 * (2 * self.config.n_layers) ** -0.5 if gpt2 else 0.0)
 
     def forward(self, batch: Batch, trace: Trace | None = None) -> Float[Tensor, "B T D"]:
         assert batch.target is not None and batch.target_keep is not None, "a batch without a target can only be begun"
         n_source = batch.source.shape[1]
         parts = [self.embed(batch.source)] if n_source else []  # an empty one has a gradient as large as the tables
+        # The first n-grams of the target begin in the source.
         embedded = torch.cat([*parts, self.embed(batch.target, self.recent(batch.source, batch.source_keep))], dim=1)
-        keep = torch.cat([batch.source_keep, batch.target_keep], dim=1)
+        keep = torch.cat([batch.source_keep, batch.target_keep], dim=1)  # (B, S + T)
         return self.norm(self.read(embedded, keep, n_source, trace)[0][:, n_source:])
 
     def embed(self, ids: Int[Tensor, "B L"], before: Int[Tensor, "B N"] | None = None) -> Float[Tensor, "B L D"]:
@@ -174,6 +179,7 @@ class GPT(nn.Module):
         length = keep.shape[1]
         gap = 0 < n_source < length
         positions = (keep.cumsum(1) - 1).clamp(min=0) if gap else torch.arange(length, device=keep.device)[None]
+        # None lets the kernel use its own causal mask, which halves the work; `attend`, which fills a trace, has none.
         visible = self.visible(keep, positions) if gap or trace is not None or self.config.attention_span else None
         x = start = self.place(embedded, positions)
         turning = self.turning(positions)
@@ -188,6 +194,7 @@ class GPT(nn.Module):
         length = keep.shape[1]
         earlier = torch.ones(length, length, dtype=torch.bool, device=keep.device).tril() & keep[:, None]  # (B, L, L)
         if self.config.attention_span is not None:
+            # A span is of real tokens, not of cells.
             earlier = earlier & (positions[:, :, None] - positions[:, None] < self.config.attention_span)
         return earlier[:, None]
 
@@ -219,10 +226,11 @@ class GPT(nn.Module):
         empty = self.output_weight.new_empty(n, self.config.kv_heads, 0, self.config.head_width)
         caches = [(empty, empty)] * self.config.n_layers
         if n_source:
+            # Keys of padding are among them; `visible_source` hides them.
             _, caches = self.read(self.embed(batch.source), batch.source_keep, n_source)
         for i, (keys, values) in enumerate(caches):
             sentences[f"{i}.keys"], sentences[f"{i}.values"] = keys, values
-            rows[f"{i}.keys"] = rows[f"{i}.values"] = empty
+            rows[f"{i}.keys"] = rows[f"{i}.values"] = empty  # shared, as no step writes into a state
         return State(sentences, rows)
 
     def step(self, last: Int[Tensor, " R"], state: State) -> tuple[Float[Tensor, "R V"], State]:
@@ -245,6 +253,7 @@ class GPT(nn.Module):
         keep, position = keep[:, None], position.unflatten(0, (len(keep), -1))  # (N, 1, S), (N, beams, 1)
         if self.config.attention_span is None:
             return keep.expand(-1, position.shape[1], -1)
+        # A source has its padding at the end, so its cells are its positions.
         return keep & (position - torch.arange(keep.shape[2], device=keep.device) < self.config.attention_span)
 
 
@@ -264,7 +273,7 @@ class Layer(nn.Module):
         self.attention_norm = make_norm(config)
         self.feed_forward = FeedForward(config.width, config.inner_width, config.activation, bias=config.bias)
         self.feed_forward_norm = make_norm(config)
-        self.mix = nn.Parameter(torch.tensor([1.0, 0.0])) if config.mix else None
+        self.mix = nn.Parameter(torch.tensor([1.0, 0.0])) if config.mix else None  # starts as x alone
         self.dropout = Dropout(config.dropout_rate)
 
     def forward(
@@ -295,6 +304,7 @@ class Layer(nn.Module):
         """Return the output for one new position, and the keys and values of all positions behind the source."""
         x = self.mixed(x, start)
         attended, cache = self.attention.step(self.attention_norm(x), turning, source, keep, past)
+        # No dropout: steps are for a model in evaluation mode.
         x = x + attended
         return x + self.feed_forward(self.feed_forward_norm(x)), cache
 

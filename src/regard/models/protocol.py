@@ -9,7 +9,7 @@ from regard.nn.state import State
 from regard.nn.trace import Trace
 
 
-@runtime_checkable
+@runtime_checkable  # sees names and no signatures; tests/contract holds what they mean
 class Model(Protocol):
     """A sequence model. B batch, T target positions, D width, V vocabulary, R hypotheses."""
 
@@ -47,4 +47,5 @@ class Model(Protocol):
 
     def step(self, last: Tensor, state: State) -> tuple[Tensor, State]:
         """Read one token a hypothesis, ids (R,), and return logits (R, V) for the next and the new state."""
+        # The searches write minus infinity into these logits, so every step makes a tensor of its own.
         ...

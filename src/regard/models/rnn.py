@@ -71,12 +71,12 @@ class RNN(nn.Module):
         self.config = config
         width, embedding = config.width, config.embedding_width
         cell = CELLS[config.cell]
-        n_states = config.n_layers * (2 if config.cell == "lstm" else 1)
+        n_states = config.n_layers * (2 if config.cell == "lstm" else 1)  # an LSTM has a cell beside it
         n_final = n_states * (2 if config.bidirectional else 1)
         context = width if config.summary == "constant" else 0
         self.embeddings = Embeddings(source_vocabulary, target_vocabulary, embedding, config.tied)
         layers: dict[str, Any] = {"num_layers": config.n_layers, "batch_first": True}
-        if config.n_layers > 1:
+        if config.n_layers > 1:  # PyTorch's is between layers, and it warns where there is no between
             layers["dropout"] = config.dropout_rate
         self.encoder = cell(embedding, width, bidirectional=config.bidirectional, **layers)
         self.initial = nn.Linear(n_final * width, n_states * width)
@@ -90,7 +90,7 @@ class RNN(nn.Module):
         """Return the hidden states. There is no attention, so nothing is recorded."""
         assert batch.target is not None, "a batch without a target can only be begun"
         context, state = self.encode(batch)
-        contexts = context[:, None].expand(-1, batch.target.shape[1], -1)
+        contexts = context[:, None].expand(-1, batch.target.shape[1], -1)  # (B, T, C)
         embedded = self.dropout(self.embeddings.target(batch.target))
         states, _ = run_cell(self.decoder, torch.cat([embedded, contexts], dim=-1), self.for_cell(state))
         return self.read_out(states, embedded, contexts)
@@ -107,13 +107,16 @@ class RNN(nn.Module):
         lengths = batch.source_keep.sum(1)
         source = backwards(batch.source, lengths) if self.config.reverse_source else batch.source
         embedded = self.dropout(self.embeddings.source(source))
+        # Packed, the backward direction begins at the last real token. PyTorch wants the lengths on the CPU.
         packed = pack_padded_sequence(embedded, lengths.cpu(), batch_first=True, enforce_sorted=False)
         _, final = run_cell(self.encoder, packed)
         final = final if isinstance(final, tuple) else (final,)  # each (layers * directions, B, H)
-        summary = self.dropout(torch.cat([x.transpose(0, 1).flatten(1) for x in final], dim=-1))
+        summary = self.dropout(torch.cat([x.transpose(0, 1).flatten(1) for x in final], dim=-1))  # (B, n_final * H)
+        # A context of no width can be concatenated like any other.
         context = torch.tanh(self.context(summary)) if self.context else summary[:, :0]
         initial = self.initial(summary).to(self.initial.weight.dtype)  # under autocast it has another
         states = initial.unflatten(-1, (len(final), self.config.n_layers, -1)).unbind(1)  # (B, L, H)
+        # A hidden state is between -1 and 1, and a cell is not.
         first = {"hidden": torch.tanh(states[0])}
         if len(states) > 1:
             first["cell"] = states[1]
@@ -121,6 +124,7 @@ class RNN(nn.Module):
 
     def for_cell(self, state: dict[str, Float[Tensor, "R L H"]]) -> Tensor | tuple[Tensor, Tensor]:
         """Return the state as PyTorch's cells take it: layers first, and a tuple for an LSTM."""
+        # cuDNN refuses states that are not contiguous.
         hidden = state["hidden"].transpose(0, 1).contiguous()
         return (hidden, state["cell"].transpose(0, 1).contiguous()) if "cell" in state else hidden
 
@@ -128,7 +132,7 @@ class RNN(nn.Module):
         self, states: Float[Tensor, "B T H"], embedded: Float[Tensor, "B T E"], contexts: Float[Tensor, "B T C"]
     ) -> Float[Tensor, "B T E"]:
         """Return the hidden states the output layer reads: maxout over pairs (Cho et al. 2014, appendix A.1)."""
-        pairs = self.readout(torch.cat([states, embedded, contexts], dim=-1)).unflatten(-1, (-1, 2))
+        pairs = self.readout(torch.cat([states, embedded, contexts], dim=-1)).unflatten(-1, (-1, 2))  # (..., D, 2)
         return self.dropout(pairs.amax(-1))
 
     def begin(self, batch: Batch) -> State:
@@ -142,6 +146,7 @@ class RNN(nn.Module):
         states, after = run_cell(self.decoder, torch.cat([embedded, context], dim=-1), self.for_cell(state.rows))
         logits = self.logits(self.read_out(states, embedded, context)[:, 0])
         after = after if isinstance(after, tuple) else (after,)
+        # A GRU has no cell, hence not strict. A state's tensors have the batch first: (R, L, H).
         rows = {name: x.transpose(0, 1) for name, x in zip(("hidden", "cell"), after, strict=False)}
         return logits, State(state.sentences, rows)
 
@@ -159,7 +164,7 @@ def run_cell(cell: nn.RNNBase, inputs: Tensor | PackedSequence, state: Any = Non
 def backwards(source: Int[Tensor, "B S"], lengths: Int[Tensor, " B"]) -> Int[Tensor, "B S"]:
     """Return the tokens of each source in reverse; its last token, EOS, and the padding stay where they are."""
     positions = torch.arange(source.shape[1], device=source.device)
-    mirrored = lengths[:, None] - 2 - positions
+    mirrored = lengths[:, None] - 2 - positions  # EOS is at n - 1, the last word at n - 2
     return source.gather(1, torch.where(mirrored >= 0, mirrored, positions))
 
 
@@ -175,6 +180,7 @@ def initialise(module: nn.Module) -> None:
         for name, parameter in module.named_parameters():
             for gate, block in enumerate(parameter.data.split(module.hidden_size)):  # LSTM: input, forget, cell, output
                 if "bias" in name:
+                    # PyTorch adds up two biases a gate, so only one of them is one.
                     block.fill_(float(isinstance(module, nn.LSTM) and gate == 1 and name.startswith("bias_ih")))
                 else:
                     nn.init.orthogonal_(block) if "weight_hh" in name else nn.init.xavier_uniform_(block)

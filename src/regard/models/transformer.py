@@ -87,7 +87,7 @@ class Transformer(nn.Module):
         self.encoder_norm = nn.LayerNorm(config.width) if config.norm == "pre" else nn.Identity()
         self.decoder_norm = nn.LayerNorm(config.width) if config.norm == "pre" else nn.Identity()
         self.dropout = Dropout(config.dropout_rate)
-        self.apply(initialise)
+        self.apply(initialise)  # linear layers only: the embeddings have drawn theirs
         if config.initialisation == "zero":
             for layer in cast(list[EncoderLayer | DecoderLayer], [*self.encoder, *self.decoder]):
                 for added in layer.added:
@@ -97,6 +97,7 @@ class Transformer(nn.Module):
         assert batch.target is not None, "a batch without a target can only be begun"
         memory = self.encode(batch, trace)
         n = batch.target.shape[1]
+        # A target's padding comes after all that is real, so the causal mask hides it, too.
         causal = torch.ones(n, n, dtype=torch.bool, device=batch.target.device).tril()
         x = self.place(self.embeddings.target(batch.target), torch.arange(n, device=batch.target.device))
         for i, layer in enumerate(self.decoder):
@@ -128,11 +129,12 @@ class Transformer(nn.Module):
         memory = self.encode(batch)
         n, width, heads = len(memory), self.config.width, self.config.n_heads
         sentences = {"keep": batch.source_keep}
+        # One number would do, but search selects and repeats what a state holds by rows.
         rows = {"position": torch.zeros(n, 1, dtype=torch.long, device=memory.device)}
         for i, layer in enumerate(cast(list[DecoderLayer], self.decoder)):
             sentences[f"{i}.keys"], sentences[f"{i}.values"] = layer.cross.keys_values(memory)
             for name in ("keys", "values"):
-                rows[f"{i}.{name}"] = memory.new_empty(n, heads, 0, width // heads)
+                rows[f"{i}.{name}"] = memory.new_empty(n, heads, 0, width // heads)  # (N, H, 0, K)
         return State(sentences, rows)
 
     def step(self, last: Int[Tensor, " R"], state: State) -> tuple[Float[Tensor, "R V"], State]:
@@ -211,7 +213,7 @@ class DecoderLayer(nn.Module):
         x = frame.close(x, attended)
         frame = self.cross_frame
         queries = fold_beams(frame.open(x), len(keep))  # (N, beams, D)
-        attended = self.cross(queries, *source, keep[:, None, None], None, "")
+        attended = self.cross(queries, *source, keep[:, None, None], None, "")  # (N, beams, D)
         x = frame.close(x, attended.flatten(0, 1)[:, None])  # (R, 1, D)
         frame = self.feed_forward_frame
         return frame.close(x, self.feed_forward(frame.open(x))), keys, values

@@ -14,6 +14,7 @@ class AdditiveAttention(nn.Module):
         super().__init__()
         self.query = nn.Linear(query_width, width, bias=False)
         self.key = nn.Linear(key_width, width, bias=False)
+        # As PyTorch draws a linear layer that reads so many numbers.
         self.energy = nn.Parameter(torch.empty(width).uniform_(-(width**-0.5), width**-0.5))
 
     def forward(
@@ -24,6 +25,7 @@ class AdditiveAttention(nn.Module):
         keep: Bool[Tensor, "B S"],
     ) -> tuple[Float[Tensor, "B T C"], Float[Tensor, "B T S"]]:
         """Return contexts and weights. keys are already projected by `key`, once a sentence."""
+        # In place: the gradient of tanh needs what it returned, that of a sum needs nothing.
         hidden = (self.query(queries)[:, :, None] + keys[:, None]).tanh_()  # (B, T, S, A)
         weights = softmax_where(hidden @ self.energy, keep[:, None])  # (B, T, S)
         return weights @ values, weights

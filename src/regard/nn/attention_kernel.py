@@ -20,6 +20,7 @@ def is_short(q: Float[Tensor, "B H T K"], k: Float[Tensor, "B H S K"]) -> bool:
 
     In float32 PyTorch's kernel was as fast where it was measured.
     """
+    # Autocast's type counts: q may still be float32 and be rounded by the product only.
     here = q.device.type == "cpu" and product_dtype(q) == torch.bfloat16
     return here and q.shape[2] > 1 and k.shape[2] <= MOST_KEYS
 
@@ -35,8 +36,10 @@ def attend_short(
     n_keys = k.shape[2]
     if (missing := FEWEST_KEYS - n_keys) > 0:
         k, v = F.pad(k, (0, 0, 0, missing)), F.pad(v, (0, 0, 0, missing))
+        # A mask that is broadcast over the keys must have all of them before it can get more.
         keep = torch.ones(n_keys, dtype=torch.bool) if keep is None else keep.expand(*keep.shape[:-1], n_keys)
         keep = F.pad(keep, (0, missing))
+    # Types are chosen by hand inside, since the backward pass runs outside of autocast.
     with torch.autocast(q.device.type, enabled=False):
         return _ShortAttention.apply(q, k, v, keep)
 
@@ -50,9 +53,11 @@ class _ShortAttention(torch.autograd.Function):
     @staticmethod
     def forward(ctx: FunctionCtx, q: Tensor, k: Tensor, v: Tensor, keep: Tensor | None) -> Tensor:
         exact = torch.promote_types(q.dtype, torch.float32)
+        # k and v may be strided views of one projection, and both passes read them: they are copied once.
         q, k, v = q * q.shape[-1] ** -0.5, k.contiguous(), v.contiguous()
         energies = (q @ k.mT).to(exact)  # (B, H, T, S)
         if keep is not None:  # a sum takes a fifth of the time of a choice
+            # The lowest number and not infinity: a row that keeps nothing stays finite, and is set to zero below.
             energies += torch.zeros(keep.shape, dtype=exact).masked_fill_(~keep, torch.finfo(exact).min)
         weights = energies.softmax(-1)
         if keep is not None and not (sees := keep.any(-1, keepdim=True)).all():
@@ -67,5 +72,7 @@ class _ShortAttention(torch.autograd.Function):
         exact = torch.promote_types(q.dtype, torch.float32)
         grad = grads[0].contiguous()
         by_weights = (grad @ v.mT).to(exact)
+        # Private, but what autograd calls behind a softmax; the tests compare it with `attend`.
         by_energies = torch._softmax_backward_data(by_weights, weights.to(exact), -1, exact).to(q.dtype)
+        # The q that was saved is scaled, so k's gradient is right as it is, and only q's own needs the factor.
         return (by_energies @ k).mul_(q.shape[-1] ** -0.5), by_energies.mT @ q, weights.mT @ grad, None

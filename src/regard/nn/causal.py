@@ -60,13 +60,15 @@ class CausalAttention(nn.Module):
         """
         q, k, v = self.project(x, turning)
         group = self.heads[0] // self.heads[1]
+        # The kernels want as many heads of keys as of queries; the cache gets those of each group once.
         keys, values = (y.repeat_interleave(group, dim=1) if group > 1 else y for y in (k, v))
         if trace is None:
             attended = attend_fast(q, keys, values, visible, causal=visible is None)
         else:
+            # Without a mask `attend` looks at what comes later: `GPT.read` spells one out for a trace.
             attended, weights = attend(q, keys, values, visible)
             if n_source:
-                trace.record(f"{name}.source", weights[:, :, :n_source, :n_source])
+                trace.record(f"{name}.source", weights[:, :, :n_source, :n_source])  # (B, H, S, S)
             trace.record(f"{name}.context", weights[:, :, n_source:])  # (B, H, T, S + T)
         return self.output(merge_heads(attended)), (k, v)
 
@@ -81,6 +83,7 @@ class CausalAttention(nn.Module):
         """Return the output for one new position, and the keys and values of all positions behind the source."""
         q, k, v = self.project(x, turning)
         keys, values = torch.cat([past[0], k], dim=2), torch.cat([past[1], v], dim=2)
+        # What has left the span is dropped here; in the source it is keep that leaves it out.
         if self.span is not None:
             keys, values = keys[:, :, -self.span :], values[:, :, -self.span :]
         attended = attend_prefixed(q, *source, keep, keys, values)

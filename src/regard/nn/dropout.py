@@ -28,6 +28,8 @@ def random_keep(shape: torch.Size, n_dropped: int, device: torch.device) -> Tens
     since a CPU compares them in place nine times as fast as into booleans, and multiplies by them twice as fast.
     """
     n_words = -(-shape.numel() // 8)
+    # From torch's own generator, whose state a checkpoint holds. The bound is exclusive and cannot be 2^63 in int64:
+    # one word of all never comes.
     words = torch.randint(-(2**63), 2**63 - 1, (n_words,), dtype=torch.int64, device=device)
     return words.view(torch.uint8)[: shape.numel()].ge_(n_dropped).view(shape)
 
@@ -40,6 +42,7 @@ class Dropout(nn.Module):
 
     def __init__(self, rate: float, *, whole: bool = False) -> None:
         super().__init__()
+        # At 256 nothing would be left, and the scale would be infinite.
         self.n_dropped, self.whole = min(round(rate * 256), 255), whole
 
     def forward(self, x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:

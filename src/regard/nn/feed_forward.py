@@ -40,5 +40,5 @@ class FeedForward(nn.Module):
             case "squared_relu":
                 return F.relu(inner).square()
             case "swiglu":
-                gate, value = inner.chunk(2, dim=-1)
+                gate, value = inner.chunk(2, dim=-1)  # one product has made both
                 return F.silu(gate) * value

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 def embed(words: Sequence[str], width: int, seed: int = 123) -> Float[Tensor, "T D"]:
     """Return a random vector for each word of a sentence, the same one for the same word."""
+    # dict.fromkeys keeps the order of the words; a set would give them other vectors in every process.
     places = {word: i for i, word in enumerate(dict.fromkeys(words))}
     table = torch.rand(len(places), width, generator=torch.Generator().manual_seed(seed))
     return table[[places[word] for word in words]]
@@ -27,6 +28,7 @@ def similarity(x: Float[Tensor, "T D"]) -> tuple[Float[Tensor, "T D"], Float[Ten
     return weights @ x, weights
 
 
+# rand and not randn, as in the book, whose figures the tests repeat.
 class Matrices(nn.Module):
     """Rung 2. What looks, what is looked at and what is passed on are told apart by three trainable matrices."""
 
@@ -43,6 +45,7 @@ class Matrices(nn.Module):
         return weights @ v, weights
 
 
+# No biases, as in the book; GPT-2 has some.
 class LinearLayers(nn.Module):
     """Rung 3. The same with linear layers, which start from better weights."""
 
@@ -59,6 +62,7 @@ class LinearLayers(nn.Module):
         return weights @ v, weights
 
 
+# The diagonal is kept, so no row is empty and minus infinity is safe; `nn.attention` has to see to empty rows.
 class Causal(nn.Module):
     """Rung 4. A token looks at itself and at what is before it, so that the next word can be learnt without peeping."""
 
@@ -95,6 +99,7 @@ class WithDropout(nn.Module):
         return weights @ v, weights
 
 
+# `.T` would reverse all axes: from here on only the last two change places.
 class Batched(nn.Module):
     """Rung 6. Several sentences at once: the last two axes are worked on, whatever stands before them."""
 
@@ -145,6 +150,7 @@ class MultiHead(nn.Module):
         return self.output(values)
 
 
+# is_causal counts from the first key, so it is right for as many queries as keys; `Cached` has one query.
 class Fused(nn.Module):
     """Rung 9. The same by one kernel, which never writes the weights down."""
 
@@ -191,6 +197,7 @@ class Cached(nn.Module):
         return torch.cat(outputs, dim=1)
 
 
+# The mask is spelt out, since is_causal knows no span.
 class Modern(nn.Module):
     """Rung 11. Groups of heads share keys and values; positions turn queries and keys; a span ends the look back."""
 

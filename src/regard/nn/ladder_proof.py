@@ -38,10 +38,12 @@ class Weights:
 
     def __init__(self, x: Float[Tensor, "T D"], seed: int) -> None:
         self.x = x.detach().clone().requires_grad_()
+        # Backwards as well, so that a rung that mixes up its sentences is found out.
         self.sentences = torch.stack([self.x, self.x.flip(0)])  # (B, T, D)
         random = torch.Generator().manual_seed(seed)
 
         def drawn(*shape: int) -> Tensor:
+            # In float64 on the CPU: the same weights in every precision and on every device.
             return (torch.rand(*shape, generator=random, dtype=torch.float64) - 0.5).to(x).requires_grad_()
 
         wide, narrow = (WIDTH, x.shape[1]), (WIDTH * N_GROUPS // N_HEADS, x.shape[1])
@@ -56,6 +58,7 @@ class Weights:
     def compare(self, name: str, leaves: dict[str, Tensor], one: Tensor, other: Tensor) -> Comparison:
         """Return two outputs with their gradients by the sentence and the weights they were made of."""
         by = [self.x, *leaves.values()]
+        # No norm follows, so squares will do (see `proof`). The graph is kept: an output stands in several comparisons.
         first, second = (list(torch.autograd.grad(y.square().sum(), by, retain_graph=True)) for y in (one, other))
         return Comparison(name, (one.detach(), other.detach()), (first, second))
 
@@ -72,6 +75,7 @@ def comparisons(x: Float[Tensor, "T D"], seed: int = 123) -> list[Comparison]:
 def up_to_a_batch(w: Weights) -> list[Comparison]:
     """Return rungs 2 to 6: one head."""
     width, three, x = w.x.shape[1], w.three, w.x
+    # `Matrices` multiplies from the right: (in, out), where a linear layer has (out, in).
     matrices = {name.removesuffix(".weight"): weight.T for name, weight in three.items()}
     layers, causal = LinearLayers(width, WIDTH), Causal(width, WIDTH)
     in_layers, in_causal = call(layers, three, x), call(causal, three, x)
@@ -93,6 +97,7 @@ def up_to_the_kernel(w: Weights) -> list[Comparison]:
     heads = {f"heads.{i}.{name}": weight for i in range(N_HEADS) for name, weight in w.head(i).items()}
     stacked = call(StackedHeads(width, WIDTH // N_HEADS, N_HEADS), heads, x)
     aside = torch.cat([call(Batched(width, WIDTH // N_HEADS), w.head(i), x) for i in range(N_HEADS)], dim=-1)
+    # Stacked heads have no output projection; the identity is as good as none.
     unmixed = {**three, "output.weight": torch.eye(WIDTH).to(x), "output.bias": torch.zeros(WIDTH).to(x)}
     multi = MultiHead(width, WIDTH, N_HEADS)
     fused = call(Fused(width, WIDTH, N_HEADS), mixed, x)
@@ -110,8 +115,10 @@ def up_to_today(w: Weights) -> list[Comparison]:
     plain = call(Modern(width, WIDTH, N_HEADS, N_HEADS, rotary=False), mixed, x)
     shared = call(Modern(width, WIDTH, N_HEADS, N_GROUPS, rotary=False), grouped, x)
     repeated = {**grouped, **{f"{name}.weight": of_groups(grouped[f"{name}.weight"]) for name in ("key", "value")}}
+    # The first token has nothing before it: pairs begin at the second.
     spanned = call(Modern(width, WIDTH, N_HEADS, N_GROUPS, span=2), grouped, x)[:, 1:]
     whole = Modern(width, WIDTH, N_HEADS, N_GROUPS)
+    # Every pair starts again at position 0, so this also shows that turned keys know distances only.
     twos = torch.cat([call(whole, grouped, x[:, t - 1 : t + 1])[:, 1:] for t in range(1, x.shape[1])], dim=1)
     fused, multi = Fused(width, WIDTH, N_HEADS), MultiHead(width, WIDTH, N_HEADS)
     return [
@@ -123,6 +130,7 @@ def up_to_today(w: Weights) -> list[Comparison]:
 
 def of_groups(weight: Float[Tensor, "narrow D"]) -> Float[Tensor, "wide D"]:
     """Return the weights of shared keys or values, repeated for every head of their group."""
+    # The heads of a group are neighbours, as repeat_interleave makes them in `Modern`.
     return weight.unflatten(0, (N_GROUPS, -1)).repeat_interleave(N_HEADS // N_GROUPS, dim=0).flatten(0, 1)
 
 

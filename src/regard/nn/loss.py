@@ -52,12 +52,13 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
         dtype: torch.dtype,
         wanted: bool,
     ) -> tuple[Tensor, ...]:
-        exact = torch.promote_types(dtype, torch.float32)
+        exact = torch.promote_types(dtype, torch.float32)  # float64 stays, so that proofs can be as exact
         hidden, weight = hidden.to(dtype), weight.to(dtype)
         n_passes, n, _ = hidden.shape
         hidden_grad = torch.empty_like(hidden)
         weight_grad = weight.new_zeros(len(weight) if wanted else 0, weight.shape[1], dtype=exact)
         smoothed, nll = hidden.new_zeros((), dtype=exact), hidden.new_zeros((), dtype=exact)
+        # A chunk has both passes of its positions, the second below the first: `_held_together` cuts it in the middle.
         for start in range(0, n, CHUNK_ROWS // n_passes):
             chunk = slice(start, start + CHUNK_ROWS // n_passes)
             read = hidden[:, chunk].flatten(0, 1)  # (rows, D)
@@ -70,6 +71,7 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
             if wanted:
                 grad = grad.to(dtype)
                 hidden_grad[:, chunk] = (grad @ weight).unflatten(0, (n_passes, -1))
+                # addmm_ adds products of its own type only.
                 if dtype == exact:
                     weight_grad.addmm_(grad.T, read)
                 else:
@@ -81,8 +83,9 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
             smoothed -= share * hidden_sum.dot(weight_sum)
             hidden_grad -= share * weight_sum
             weight_grad -= share * hidden_sum
-            weight_grad[never] = 0
+            weight_grad[never] = 0  # their logits are not in the mean
         for total in (smoothed, nll, hidden_grad, weight_grad):
+            # In place, so that the tensors themselves change.
             total /= n_passes
         ctx.save_for_backward(hidden_grad, weight_grad)
         ctx.mark_non_differentiable(nll)
@@ -91,6 +94,7 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
     @staticmethod
     def backward(ctx: FunctionCtx, *grads: Tensor) -> tuple[Tensor | None, ...]:
         hidden_grad, weight_grad = ctx.saved_tensors  # type: ignore[attr-defined]
+        # In the type of the products; autograd converts them to those of the inputs.
         return hidden_grad * grads[0], weight_grad * grads[0], *[None] * 7
 
 
@@ -102,12 +106,15 @@ def _chunk_loss(
     What smoothing gives to the mean of a position's logits is left out of loss and gradient.
     """
     p = logits.softmax(-1)  # and not its logarithm, whose exponential takes longer than a softmax
+    # The highest probability is at least 1 / V, so that its logarithm is finite.
     likeliest, log_highest = logits.amax(-1, keepdim=True), p.amax(-1, keepdim=True).log()  # (rows, 1)
     log_z = likeliest - log_highest  # (rows, 1), the logarithm of the softmax's sum
+    # In this order: where gold is the likeliest, the first difference is zero, and no digit of the rest is lost.
     nll = (likeliest - logits.gather(1, ids) - log_highest).sum()
     smoothed = (1 - smoothing) * nll + smoothing * log_z.sum() + z_loss * log_z.square().sum()
     slope = 1 + 2 * z_loss * log_z  # (rows, 1), of what grows with the probabilities
     if r_drop:
+        # Halved here and once more with the mean of the passes: r_drop / 4.
         apart, grad = _held_together(logits, log_z, p, r_drop / 2, slope)
         smoothed += apart
     else:
@@ -130,6 +137,8 @@ def _held_together(
     first, second = p.chunk(2)
     there = (first * ratio).sum(1, keepdim=True)  # (rows / 2, 1), KL(first || second)
     back = -(second * ratio).sum(1, keepdim=True)  # KL(second || first)
+    # By the first's logits, KL(first || second) has the gradient first * (ratio - there), and KL(second || first) has
+    # first - second. The other way round it is the same, with the sign of ratio turned.
     ratio *= weight
     slope = slope + weight * (1 - torch.cat([there, back]))
     grad = torch.cat([slope[: len(ratio)] + ratio, slope[len(ratio) :] - ratio]).mul_(p)
@@ -179,6 +188,7 @@ def _loss(
     hidden: Tensor, weight: Tensor, gold: Tensor, smoothing: float, z_loss: float, r_drop: float, never: slice
 ) -> Loss:
     dtype = product_dtype(hidden)
+    # Asked here, since inside a Function gradients are always off.
     wanted = torch.is_grad_enabled() and (hidden.requires_grad or weight.requires_grad)
     with torch.autocast(hidden.device.type, enabled=False):
         smoothed, nll = _ChunkedCrossEntropy.apply(

@@ -25,5 +25,6 @@ class MultiplicativeAttention(nn.Module):
         keep: Bool[Tensor, "B S"],
     ) -> tuple[Float[Tensor, "B T C"], Float[Tensor, "B T S"]]:
         """Return contexts and weights. keys are already projected by `key`, once a sentence."""
+        # Not divided by the square root of the width: Luong et al. do not.
         weights = softmax_where(queries @ keys.transpose(1, 2), keep[:, None])  # (B, T, S)
         return weights @ values, weights

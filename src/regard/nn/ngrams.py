@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from regard.nn.dropout import Dropout
 
+# The multiplier of MurmurHash2 (0x5bd1e995), and a Mersenne prime.
 MULTIPLIER, MODULUS = 1_540_483_477, 2**31 - 1
 """A product of a number below MODULUS and MULTIPLIER stays below 2^62, so that int64 holds it."""
 
@@ -39,16 +40,18 @@ class NgramEmbeddings(nn.Module):
         """
         length = ids.shape[1]
         tokens = torch.cat([before, ids], dim=1)
+        # Hashed from the last token backwards, so that each length goes on from the one before.
         hashes, embedded = ids, []
         for n, table in enumerate(self.tables, start=1):
             start = self.n_before - n
             hashes = (hashes * MULTIPLIER + tokens[:, start : start + length]) % MODULUS
             embedded.append(table(hashes % self.buckets))
-        return self.dropout(torch.stack(embedded)).sum(0)
+        return self.dropout(torch.stack(embedded)).sum(0)  # (lengths, B, L, D), then (B, L, D)
 
     def last_of(self, ids: Int[Tensor, "B L"], keep: Bool[Tensor, "B L"]) -> Int[Tensor, "B N"]:
         """Return the last tokens of padded sequences, as many as a next one wants in front of it."""
+        # Padding is at the end, so the number of real tokens is the place behind the last of them.
         at = keep.sum(1, keepdim=True) - self.n_before + torch.arange(self.n_before, device=ids.device)
-        if not ids.shape[1]:
+        if not ids.shape[1]:  # nothing can be gathered from no columns
             return torch.zeros_like(at)
         return ids.gather(1, at.clamp(min=0)).masked_fill(at < 0, 0)

@@ -9,5 +9,5 @@ def logits_of(hidden: Float[Tensor, "*lead D"], weight: Float[Tensor, "V D"], ne
     """Return the logits hidden weight^T. The logits of ids that are never written are minus infinity."""
     logits = F.linear(hidden, weight)
     if never.start < never.stop:
-        logits[..., never] = float("-inf")
+        logits[..., never] = float("-inf")  # in place: a product's backward pass needs no result
     return logits

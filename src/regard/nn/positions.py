@@ -27,7 +27,7 @@ def turns(
     Su et al. 2021, "RoFormer", equation 15: angles fall geometrically from one radian a position.
     """
     frequencies = base ** (-torch.arange(0, width, 2, device=positions.device) / width)
-    angles = positions[..., None] * frequencies
+    angles = positions[..., None] * frequencies  # radians in float32: at position 2^20 off by up to .1
     return angles.cos(), angles.sin()
 
 
@@ -40,5 +40,6 @@ def rotate(
     a permutation that the layers before cannot tell apart.
     """
     first, second = x.chunk(2, dim=-1)
+    # Only cosines and sines are rounded to x's type: a bfloat16 could not even count beyond 256.
     c, s = cosines[:, None].to(x.dtype), sines[:, None].to(x.dtype)
     return torch.cat([first * c - second * s, second * c + first * s], dim=-1)

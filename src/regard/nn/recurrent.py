@@ -22,6 +22,7 @@ class GatedUnit(nn.Module):
         self.gates = nn.Parameter(torch.empty(*lead, width, 2 * width))
         self.candidate = nn.Parameter(torch.empty(*lead, width, width))
         for block in (*self.gates.data.view(-1, width, 2 * width), *self.candidate.data.view(-1, width, width)):
+            # Each gate's square by itself, as in appendix B.1 of Bahdanau et al.
             for square in block.split(width, dim=1):
                 square.copy_(nn.init.orthogonal_(torch.empty(width, width)))
 
@@ -47,7 +48,7 @@ class BidirectionalGRU(nn.Module):
 
     def __init__(self, input_width: int, width: int, layer_norm: bool = False) -> None:
         super().__init__()
-        self.inputs = nn.Linear(input_width, 6 * width)
+        self.inputs = nn.Linear(input_width, 6 * width)  # two directions of two gates and a candidate
         self.unit = GatedUnit(width, directions=2, layer_norm=layer_norm)
         self.width = width
 
@@ -55,6 +56,7 @@ class BidirectionalGRU(nn.Module):
         self, x: Float[Tensor, "B S E"], keep: Bool[Tensor, "B S"]
     ) -> tuple[Float[Tensor, "B S M"], Float[Tensor, "B H"]]:
         """Return the states of both directions side by side, and the backward state at the first position."""
+        # Positions first, so that what one step reads lies together.
         projected = self.inputs(x.transpose(0, 1)).unflatten(-1, (2, -1))  # (S, B, 2, 3H)
         forwards, backwards = projected.unbind(2)  # (S, B, 3H)
         inputs = torch.stack([forwards, backwards.flip(0)], dim=1)  # (S, 2, B, 3H)

@@ -24,6 +24,7 @@ def select_rows(state: State, rows: Tensor) -> State:
 
 def select_sentences(state: State, sentences: Tensor) -> State:
     """Return the state of the given sentences with all their hypotheses."""
+    # Every family keeps something of a sentence, if only a context of no width.
     n_sentences = len(next(iter(state.sentences.values())))
     kept = {name: x.index_select(0, sentences) for name, x in state.sentences.items()}
     rows = {

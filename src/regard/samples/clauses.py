@@ -13,7 +13,7 @@ from regard.samples.parts import actor, inside, land, other_people, out_of, thin
 ClauseMaker = Callable[..., Clause]
 THINGS = words.SMALL_THINGS + words.LARGE_THINGS + words.CLOTHES
 EATEN = words.FOOD + words.BAKED
-REPAIRED = words.LARGE_THINGS + [noun for noun in words.SMALL_THINGS if noun.english != "book"]
+REPAIRED = words.LARGE_THINGS + [noun for noun in words.SMALL_THINGS if noun.english != "book"]  # nobody repairs a book
 
 # What is done to what: verb, nouns, adjectives, weight.
 ACTIONS: list[tuple[Verb, list[Noun], list[str], int]] = [
@@ -68,6 +68,7 @@ def acting(
     predicate = conjugate(verb, tense, who)
     if place is None:
         return Clause(who, predicate, [what.english], [], [what.german["acc"]], time)
+    # German has the place before the thing, English behind it.
     return Clause(who, predicate, [what.english, place.english], [], [place.german, what.german["acc"]], time)
 
 
@@ -76,6 +77,7 @@ def meeting(rng: Random, tense: str, subject: NounPhrase | None = None, time: Ph
     who = doer(rng, tense, subject)
     dative = rng.random() < 0.3
     whom = other_people(rng, who, dative)
+    # helfen takes the dative.
     verb = words.HELP if dative else rng.choice(MEETINGS)
     if verb is words.FETCH and whom.pronoun:  # English would have to split it: "picks him up"
         verb = words.CALL

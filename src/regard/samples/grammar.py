@@ -15,6 +15,7 @@ CASES = ("nom", "acc", "dat", "gen")
 # Endings by gender, in the order of CASES.
 STRONG_WORD = {"m": "er en em es", "f": "e e er er", "n": "es es em es", "p": "e e en er"}  # dieser
 EIN_WORD = {"m": "- en em es", "f": "e e er er", "n": "- - em es", "p": "e e en er"}  # mein, kein
+# Weak where the determiner shows gender and case, strong after ein without an ending and after a number.
 AFTER_DER = {"m": "e en en en", "f": "e e en en", "n": "e e en en", "p": "en en en en"}
 AFTER_EIN = {"m": "er en en en", "f": "e e en en", "n": "es es en en", "p": "en en en en"}
 AFTER_NUMBER = {"p": "e e en er"}
@@ -85,6 +86,7 @@ def noun_form(noun: Noun, plural: bool, case: str) -> str:
     if not plural:
         genitive = noun.genitive if case == "gen" else ""
         return genitive or (noun.weak if case != "nom" else "") or noun.german
+    # den Kindern, but den Frauen and den Autos.
     return noun.german_plural + ("n" if case == "dat" and noun.german_plural[-1] not in "ns" else "")
 
 
@@ -113,6 +115,7 @@ def noun_phrase(word: str, noun: Noun, adjective: str = "", plural: bool = False
         forms[case] = " ".join(filter(None, [german_word, middle, noun_form(noun, plural, case)]))
     name = noun.english_plural if plural else noun.english
     english = " ".join(filter(None, [word.removeprefix("not "), adjective, name]))
+    # By the letter, not by the sound: the lexicon has no hour and no university.
     if english.startswith("a ") and english[2] in "aeiou":
         english = "an" + english[1:]
     return NounPhrase(english, forms, gender, "they" if plural else "it", noun=noun.english)

@@ -35,6 +35,7 @@ class Verb(NamedTuple):
     auxiliary: str = "haben"
 
 
+# American spelling throughout, as CLDR's "en" has it.
 PEOPLE = [
     Noun("woman", "women", "Frau", "Frauen", "f"),
     Noun("man", "men", "Mann", "Männer", "m", genitive="Mannes"),

@@ -19,6 +19,7 @@ from regard.samples.grammar import (
 from regard.samples.lexicon import Noun
 
 ALL_PEOPLE = words.PEOPLE + words.FAMILY
+# Whose genitive the lexicon has: feminine nouns do not change, the others give it.
 OWNERS = [noun for noun in words.PEOPLE if noun.gender == "f" or noun.weak or noun.genitive]
 POSSESSIVES = ["my", "his", "her"]
 PAST_TENSES = ("past", "did not", "had to", "wanted", "already")
@@ -57,14 +58,16 @@ def people(rng: Random, definite: bool = False) -> NounPhrase:
     """Return people: "the old woman", "my sister", "these boys"; definite: no "a"."""
     noun, plural = rng.choice(ALL_PEOPLE), rng.random() < 0.2
     if noun in words.FAMILY:
-        plural = plural and noun.english in ("sister", "brother")
+        plural = plural and noun.english in ("sister", "brother")  # one has one mother and one father
         return noun_phrase(rng.choice(POSSESSIVES), noun, plural=plural)
     word = rng.choice(
         ["the", "the", "the", "the", *POSSESSIVES, "this", *(["a"] if not definite and not plural else [])]
     )
+    # As somebody's they would be a wife, a husband, a son.
     if noun.english in ("woman", "man", "boy") and word in POSSESSIVES:
         word = "the"
     adjective = rng.choice(words.PERSON_ADJECTIVES) if rng.random() < 0.2 else ""
+    # An old child is none, and a young one says it twice.
     if adjective and noun.english in ("boy", "child"):
         adjective = "friendly"
     return noun_phrase(with_number(rng, word, plural), noun, adjective, plural)

@@ -50,6 +50,7 @@ def both(render: Callable[[str], str]) -> Phrase:
 
 def random_day(rng: Random) -> date:
     """Return any day of the years the corpus knows."""
+    # The last day of a leap year is never drawn.
     return date(rng.choice(YEARS), 1, 1) + timedelta(days=rng.randrange(365))
 
 
@@ -120,6 +121,7 @@ def shifted(number: int, unit: Span, direction: int) -> Phrase:
 @cache
 def price(amount: int, currency: str) -> Phrase:
     """Return "25 euros" and "25 Euro"."""
+    # Whole amounts: with currency_digits there would be two decimals.
     return both(
         lambda locale: numbers.format_currency(
             amount, currency, "#,##0", locale=locale, currency_digits=False, format_type="name"
@@ -168,7 +170,7 @@ def country_place(code: str, role: str) -> Phrase:
     german = name.german
     if gender == "p":  # "Vereinigte Staaten" stands without an article, as CLDR lists it
         german = german.replace("Vereinigte ", "Vereinigten ")
-    if gender == "p" and role != "to" and german[-1] not in "ns":
+    if gender == "p" and role != "to" and german[-1] not in "ns":  # the dative: in den Niederlanden
         german += "n"
     return Phrase(english, f"{preposition} {article} {german}")
 

@@ -68,6 +68,7 @@ ATTEMPTS: list[Wish] = [
 def condition(rng: Random, past: bool, subject: NounPhrase | None = None) -> Clause:
     """Return what may stand in a clause with weil, wenn or obwohl: a mood, the rain, something done."""
     kind = rng.choice(["mood", "mood", "rain", "wish", "wish", "done"])
+    # It rains has no room for a subject that is given: then it is a mood.
     if kind == "rain" and subject is None:
         return raining(past)
     if kind == "wish":
@@ -135,7 +136,7 @@ def that(rng: Random) -> Pair:
     who = actor(rng, 0.5)
     telling = rng.choice(TOLD)
     verb = conjugate(telling, "present", who)
-    tense = tense_of(rng, past=False if telling is words.HOPE else None)
+    tense = tense_of(rng, past=False if telling is words.HOPE else None)  # one hopes for nothing past
     inner = subordinate(timed_clause(rng, tense) if rng.random() < 0.4 else any_clause(rng, tense))
     return finished(
         f"{who.english} {verb.english} that {inner.english}", f"{who.german['nom']} {verb.finite}, dass {inner.german}"
@@ -144,6 +145,7 @@ def that(rng: Random) -> Pair:
 
 def relative(who: NounPhrase) -> NounPhrase:
     """Return the relative pronoun as a subject, for a clause whose English who stands before it."""
+    # Its noun keeps it from meeting its like; after a pronoun a feminine dative may stand (`other_people`).
     forms = {"nom": RELATIVE[who.gender].split()[0]}
     return NounPhrase("", forms, who.gender, who.person, pronoun=True, noun=who.noun)
 
@@ -177,7 +179,7 @@ def that_was(rng: Random) -> Pair:
     verb = conjugate(rng.choice([words.BUY, words.SELL, words.FIND, words.SEEK]), tense_of(rng), who)
     english = rng.choice(QUALITIES)
     is_so = be("present", what, words.PREDICATES.get(english, words.ADJECTIVES[english]))
-    pronoun = RELATIVE[what.gender].split()[1]
+    pronoun = RELATIVE[what.gender].split()[1]  # the accusative: what somebody bought
     return finished(
         f"{what.english} that {who.english} {verb.english} {is_so.english} {english}",
         f"{what.german['nom']}, {pronoun} {who.german['nom']} {verb.last}, {is_so.finite} {is_so.tail}",

@@ -24,11 +24,11 @@ from regard.samples.grammar import (
 from regard.samples.parts import actor, at_hour, land, on_day, people, thing, when
 
 Pair = tuple[str, str]
-HOUSES = [words.ROOMS[3], words.STOPS[0], words.STOPS[3]]  # they open and close
+HOUSES = [words.ROOMS[3], words.STOPS[0], words.STOPS[3]]  # library, market, museum: they open and close
 FOUND = [  # what there is in which places
-    (words.ROOMS[1:4], words.SMALL_THINGS + words.CLOTHES, words.THING_ADJECTIVES),
-    ([words.ROOMS[0], words.ROOMS[4]], words.ANIMALS, words.ANIMAL_ADJECTIVES),
-    ([words.ROOMS[1]], words.FOOD, words.FOOD_ADJECTIVES),
+    (words.ROOMS[1:4], words.SMALL_THINGS + words.CLOTHES, words.THING_ADJECTIVES),  # kitchen, house, library
+    ([words.ROOMS[0], words.ROOMS[4]], words.ANIMALS, words.ANIMAL_ADJECTIVES),  # garden, park
+    ([words.ROOMS[1]], words.FOOD, words.FOOD_ADJECTIVES),  # kitchen
 ]
 QUESTION_WORDS = [Phrase("when", "wann"), Phrase("why", "warum")]
 DEGREES = [Phrase("too", "zu"), Phrase("very", "sehr")]
@@ -62,7 +62,7 @@ def denied(rng: Random) -> Pair:
     kind = rng.choice(["not a", "definite"])
     clause = acting(rng, tense, kind=kind, time=time, place_rate=0)
     if kind == "not a":
-        clause = replace(clause, predicate=replace(clause.predicate, late=""))
+        clause = replace(clause, predicate=replace(clause.predicate, late=""))  # kein denies it, without nicht
     return told(statement(clause, time_first=True))
 
 
@@ -86,7 +86,7 @@ def described(rng: Random) -> Pair:
     """Return "These green chairs are too expensive."."""
     what = thing(rng, THINGS, COLOURS, "definite")
     degree, english = rng.choice(DEGREES), rng.choice(["old", "small", "big", "expensive"])
-    if degree.english == "very":
+    if degree.english == "very":  # nothing is too new, too beautiful or too cheap
         english = rng.choice([english, "new", "beautiful", "cheap"])
     german = words.PREDICATES.get(english, words.ADJECTIVES[english])
     predicate = be(rng.choice(["present", "past"]), what, f"{degree.german} {german}")

@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+# In theory four suffice where the halves are wide (Luby and Rackoff 1988); the tests check six down to n = 16.
 ROUNDS = 6
 
 
@@ -16,6 +17,7 @@ class Permutation:
 
     def __init__(self, n: int, *key: int) -> None:
         self.n = n
+        # The square has at most 4 n places, so that a walk is expected to end within four rounds.
         self.half: np.uint64 = np.uint64(max(1, ((n - 1).bit_length() + 1) // 2))
         self.mask: np.uint64 = (np.uint64(1) << self.half) - np.uint64(1)
         self.keys = draws(ROUNDS, *key)
@@ -36,9 +38,10 @@ class Permutation:
 
 def draws(n: int, *key: int) -> NDArray[np.uint64]:
     """Return n random numbers of 64 bits that belong to a key."""
+    # Arrays of one number, because NumPy warns when a scalar overflows; here the overflow is wanted.
     state = np.zeros(1, dtype=np.uint64)
     for part in key:
-        state = mixed(state + np.array([part % 2**64], dtype=np.uint64))
+        state = mixed(state + np.array([part % 2**64], dtype=np.uint64))  # parts may be negative or longer than 64 bits
     steps: NDArray[np.uint64] = np.arange(1, n + 1, dtype=np.uint64)
     return mixed(state + steps)
 

@@ -29,7 +29,7 @@ class Sliced(Sequence[Item]):
             start, stop, step = i.indices(len(self))
             assert step == 1, "slices of neighbours only"
             return self.part(start, max(start, stop))
-        at = range(len(self))[i]
+        at = range(len(self))[i]  # takes negative numbers, and raises the IndexError that `Sequence` relies on
         return self.part(at, at + 1)[0]
 
     def __iter__(self) -> Iterator[Item]:
@@ -50,5 +50,6 @@ class Chosen(Sliced[Item]):
         if start == stop:
             return []
         indices = self.indices[start:stop].tolist()
+        # One read of all that lies between: cheap where most are chosen, and far too much where few of many are.
         around = self.items[indices[0] : indices[-1] + 1]
         return [around[i - indices[0]] for i in indices]

@@ -17,6 +17,7 @@ class MovingAverage:
 
     def __init__(self, model: nn.Module, decay: float) -> None:
         self.model, self.decay = model, decay
+        # A tensor, so that it is saved like the weights; on the CPU, so that no GPU is waited for.
         self.n_updates = torch.zeros((), dtype=torch.int64)
         self.weights = {name: p.detach().clone() for name, p in model.named_parameters()}
 
@@ -25,6 +26,7 @@ class MovingAverage:
         """Take the model's weights into the average."""
         self.n_updates += 1
         decay = min(self.decay, float((1 + self.n_updates) / (10 + self.n_updates)))
+        # Both are in the order of named_parameters, which has a shared tensor once.
         torch._foreach_lerp_(list(self.weights.values()), list(self.model.parameters()), 1 - decay)
 
     def tensors(self) -> dict[str, Tensor]:
@@ -41,11 +43,12 @@ class MovingAverage:
 def holding(model: nn.Module, weights: dict[str, Tensor]) -> Iterator[None]:
     """Give a model other weights while the block runs. Names that share a tensor need one entry."""
     parameters = dict(model.named_parameters())
+    # Copied in and out, not exchanged: the optimiser and the engine for gradients hold these very tensors.
     own = {name: parameters[name].detach().clone() for name in weights}
     try:
         _set(parameters, weights)
         yield
-    finally:
+    finally:  # also if a signal ends a validation in the block
         _set(parameters, own)
 
 

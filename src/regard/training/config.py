@@ -35,6 +35,7 @@ class TrainingConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
+    # The upper bounds are far from any use; they keep what is computed from the settings finite.
     steps: int | None = Field(None, ge=1, le=10**12)
     epochs: float | None = Field(None, ge=0.001, le=10**6)
     minutes: float | None = Field(None, ge=0.001, le=10**6)

@@ -29,6 +29,7 @@ class Gradients:
         self.model, self.device, self.processes = model, device, processes
         self.objective: Any = Objective(model, config)
         if config.compiled:
+            # In place, so that weights keep their names; dynamic, since hardly two batches have the same shape.
             model.compile(dynamic=True)
         self.sharded = config.sharded and processes.size > 1
         if self.sharded:
@@ -44,22 +45,26 @@ class Gradients:
         Each process takes its sentences, a part of them at a time; the gradients are summed over all processes with the
         last part, unless they are not to be gathered.
         """
+        # Of the whole batch, before it is shared out: so several processes learn what one learns.
         n_tokens = n_real(batch)
+        # A weight of 0 is computed with all the same: the others wait for the gradients of every process.
         mine, weight = self.processes.share(batch)
         parts, losses = split_rows(mine, self.n_parts), []
         for i, part in enumerate(parts):
             with self.gathering(gather and i == len(parts) - 1):
+                # The forward pass alone: PyTorch takes the backward pass of a product in the type that it had.
                 with self.autocast:
                     smoothed, nll = self.objective(to_device(part, self.device))
                 # PyTorch takes the mean over the processes, hence their number; the sum is meant.
                 (smoothed * (weight * self.processes.size / n_tokens)).backward()
-            losses.append(Loss(smoothed.detach() * weight, nll * weight, 0))
+            losses.append(Loss(smoothed.detach() * weight, nll * weight, 0))  # tokens are those of the batch
         sums = reduce(add, losses)
         return Loss(sums.smoothed, sums.nll, n_tokens)
 
     def gathering(self, wanted: bool) -> Any:
         """Return a context in which gradients are summed over all processes as they come, or stay in their own."""
         if self.sharded:
+            # A switch that stays as it is set, so it is set for every part.
             self.objective.set_requires_gradient_sync(wanted)
         elif not wanted and isinstance(self.objective, DistributedDataParallel):
             return self.objective.no_sync()
@@ -71,6 +76,7 @@ class Gradients:
         reserve: returns as much memory as will be needed beside it. Raises TrainingError if a single sentence does not
         fit, or with sharded weights the batch: processes that gather each other's shares cannot try again one by one.
         """
+        # Decided together: if the batch is too large for one process, all take more parts.
         while self.processes.most((problem := self.memory_problem(largest, reserve)) is not None)[0]:
             if self.n_parts >= len(largest.source):
                 raise TrainingError(
@@ -83,9 +89,9 @@ class Gradients:
     def memory_problem(self, batch: Batch, reserve: Callable[[], list[Tensor]]) -> str | None:
         """Return what PyTorch says if a batch does not fit into memory beside what is reserved."""
         try:
-            _reserved = reserve()
+            _reserved = reserve()  # bound to a name, or it would be free before the batch is tried
             self.add(batch, gather=self.sharded)  # FSDP keeps what is not gathered, and has no way to forget it
-        except RuntimeError as error:
+        except RuntimeError as error:  # torch.OutOfMemoryError is one, and a CPU raises nothing narrower
             if not any(sign in str(error) for sign in OUT_OF_MEMORY):
                 raise
             problem = str(error).splitlines()[0]
@@ -94,7 +100,7 @@ class Gradients:
                 raise TrainingError(f"The largest batch does not fit into memory ({problem}). {advice}") from error
             return problem
         finally:
-            self.model.zero_grad(set_to_none=True)
+            self.model.zero_grad(set_to_none=True)  # of the parts that did fit, too
         return None
 
 

@@ -48,7 +48,7 @@ class Interrupts:
     @contextmanager
     def at_once(self) -> Iterator[None]:
         """Let a signal end this block where it stands: what it does can be done again."""
-        self._at_once = True
+        self._at_once = True  # before the check, or a signal between them would wait for the end of the block
         try:
             self.check()
             yield
@@ -63,6 +63,7 @@ class Interrupts:
     def _take(self, number: int, _frame: FrameType | None) -> None:
         if self.pending is not None:
             if time.monotonic() - self._came > ECHO:
+                # The process dies of the signal itself, so that a shell or a scheduler sees which.
                 signal.signal(number, signal.SIG_DFL)
                 os.kill(os.getpid(), number)
             return

@@ -30,7 +30,7 @@ class Log:
                 cut_half_line(path)
                 self._file = _appending(path)
             except OSError as error:
-                display.close()
+                display.close()  # nobody will have a log whose `close` would do it
                 raise RunError(
                     f"{path} cannot be written: {error.strerror}. Make room for the file, or choose another directory."
                 ) from error
@@ -42,7 +42,7 @@ class Log:
         record = {"kind": kind, **{name: finite(value) for name, value in values.items()}}
         try:
             self._file.write(json.dumps(record, allow_nan=False) + "\n")
-            self._file.flush()
+            self._file.flush()  # a record is in the file before anybody hears of it
         except OSError as error:
             raise RunError(
                 f"{self._file.name} cannot be written: {error.strerror}. Free space, then continue."
@@ -67,14 +67,16 @@ def finite(value: Any) -> Any:
 def _appending(path: Path) -> TextIOWrapper:
     """Open a file for writing behind its end; a link is not followed."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0)
+    # With a descriptor, "w" cuts nothing off: only the flags count.
     return open(os.open(path, flags, 0o666), "w", encoding="utf-8", newline="\n")  # noqa: PTH123
 
 
 def cut_half_line(path: Path) -> None:
     """Cut what a killed process left behind the last line end of a log."""
-    if not path.is_file() or path.is_symlink():
+    if not path.is_file() or path.is_symlink():  # a link would be cut where it points to; `_appending` refuses it
         return
     with path.open("rb") as file:
+        # From the end and in blocks, because the log of a long training is large.
         end = size = file.seek(0, os.SEEK_END)
         while end:
             start = max(0, end - BLOCK)

@@ -61,6 +61,10 @@ class Stream(Protocol):
         """Yield the batch at a place, and all that follow without end, each with the place behind it."""
         ...
 
+    def holds(self, place: Place) -> bool:
+        """Return whether there is a batch at a place."""
+        ...
+
     def items_at(self, place: Place) -> list[int]:
         """Return which items of its epoch the batch at a place has."""
         ...
@@ -107,13 +111,16 @@ class Trainer:
         self.model.train()
         for batch in self.stream.survey.extremes:
             self.gradients.rehearse(batch, self.optimiser.reserve, self.log.display.say)
+        # After the rehearsal, which draws numbers, and more of them where memory is short. By rank, so that dropout
+        # differs between processes.
         torch.manual_seed(self.config.seed + self.processes.rank)
         if state is not None:
             self.progress = restore(state, self.optimiser, self.device, self.processes.rank)
             self.log.display.say(f"Continuing from step {self.progress.step:,}.")
         self._plan()
-        self._started = time.monotonic() - self.progress.seconds
+        self._started = time.monotonic() - self.progress.seconds  # earlier sittings count
         self._recorded = time.monotonic()
+        # Before this nothing is lost, and a signal ends the process at once.
         with self._interrupts.held():
             try:
                 self._agree()
@@ -128,9 +135,10 @@ class Trainer:
         """Plan the learning rate for the budget: from the beginning, or from here if the budget was changed."""
         progress = self.progress
         budget = {name: float(n) for name in BUDGET if (n := getattr(self.config, name)) is not None}
+        # None in a checkpoint of the first format, which did not say it: it is taken for the same.
         if progress.budget not in (None, budget):
             progress.planned_step, progress.planned_seconds = progress.step, progress.seconds
-            progress.n_worse = 0
+            progress.n_worse = 0  # or a run that patience has ended would end again
             self.log.display.say(
                 f"The budget has changed: the learning rate is planned anew from step {progress.step:,}, warm-up too."
             )
@@ -145,14 +153,18 @@ class Trainer:
         while not self._is_over():
             batch, behind = next(batches)
             self._step(batch)
+            # Behind the step, which logs a skipped update with its own place; before signals are looked at, so that a
+            # checkpoint never has the step without the place.
             self.progress.place = behind
             self._agree()
+            # Before the save, so that the checkpoint knows that its step was measured.
             if self.progress.step % every == 0:
                 self._validate()
             if self.progress.step % self.config.checkpoint_steps == 0:
                 self._save()
         self._validate()
         self._save()
+        # Until now only the average was measured; in the end the weights themselves may be better.
         if self.optimiser.average is not None:
             self._measure({})
         if self.config.average_checkpoints > 1:
@@ -167,6 +179,7 @@ class Trainer:
         """Save a checkpoint of this step, unless there is one."""
         if self.progress.saved_step < self.progress.step:
             self.progress.saved_step = self.progress.step
+            # In all processes, though one writes: each gives its random numbers and its share of what is spread.
             random = dict(enumerate(self.processes.of_each(random_state(self.device))))
             state = TrainState(self.progress.model_copy(deep=True), self.optimiser.tensors(), random)
             with holding(self.bundle.model, gathered(self.model, {})):
@@ -193,13 +206,15 @@ class Trainer:
         since = self.progress.step - self.progress.planned_step
         factor = rate_factor(since, self._share(), self.config.warmup_steps, self.config.schedule)
         loss = self.gradients.add(batch)
+        # The gradients are gathered, so that all processes find the same norm and leave out the same updates.
         norm = unspread(nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm))
+        # Counted whether the update is taken or not: a number of steps is a number of batches.
         self.progress.step += 1
         self.progress.target_tokens += loss.n_tokens
         if norm.isfinite():
             self.optimiser.step(factor)
             self.progress.n_skipped = 0
-            self._since_record.append(loss)
+            self._since_record.append(loss)  # one that is not finite would spoil the mean
         else:
             self._skip()
         if self.progress.step % STEPS_A_RECORD == 0 and self._since_record:
@@ -221,6 +236,7 @@ class Trainer:
 
     def _record(self, factor: float, norm: float) -> None:
         now, share, sums = time.monotonic(), self._share(), reduce(add, self._since_record)
+        # All processes get here at the same steps, or one would wait for the others.
         smoothed, nll = self.processes.total(sums.smoothed, sums.nll)
         self.log.write(
             "train",
@@ -232,7 +248,8 @@ class Trainer:
             learning_rate_factor=factor,
             gradient_norm=norm,
             seconds=self.progress.seconds,
-            seconds_left=(self.progress.seconds - self.progress.planned_seconds) * (1 / share - 1),
+            # A clock may be so coarse that nothing of the budget is used yet.
+            seconds_left=(self.progress.seconds - self.progress.planned_seconds) * (1 / max(share, 1e-9) - 1),
             progress=share,
         )
         self._recorded, self._since_record = now, []
@@ -252,8 +269,10 @@ class Trainer:
             self.bundle.model.eval()
             figures = self.processes.from_first(self._figures)
             self.model.train()
+            # As a value, so that it reaches all: raised in the first process alone, it would leave the others waiting.
             if isinstance(figures, Interrupted):
                 raise figures
+            # Decided in every process, from the same figures, so that patience ends all of them.
             best = self._is_best(figures["score"])
             self.progress.n_worse = 0 if best else self.progress.n_worse + 1
             if best:

@@ -27,7 +27,9 @@ def orthogonalise(matrices: Float[Tensor, "N R C"], dtype: torch.dtype | None = 
     Amsel et al. 2025, "The Polar Express", algorithm 1, with products in `dtype` or else in the precision of the input.
     """
     tall = matrices.shape[-2] > matrices.shape[-1]
-    x = matrices.mT if tall else matrices
+    x = matrices.mT if tall else matrices  # so that the Gram matrix is of the shorter side
+    # The Frobenius norm is no less than the largest singular value. 1.02 leaves room for rounding in bfloat16, and
+    # 1e-7 is for a matrix of zeros.
     x = (x / (x.norm(dim=(-2, -1), keepdim=True) * 1.02 + 1e-7)).to(dtype or x.dtype)
     for a, b, c in POLAR_EXPRESS:
         gram = x @ x.mT
@@ -76,7 +78,9 @@ class Muon(torch.optim.Optimizer):
             momentum.lerp_(parameter.grad, 1 - group["momentum"])
             looks_ahead.append(torch.lerp(parameter.grad, momentum, group["momentum"]))
         rows, columns = parameters[0].shape[-2:]
+        # Whole, also where weights are spread: the singular values of a share are not those of the matrix.
         stacked = torch.cat([unspread(x).view(-1, rows, columns) for x in looks_ahead])
+        # Jordan et al. 2024: so the rows of a tall update are as long as those of a square one.
         rate = group["lr"] * max(1.0, rows / columns) ** 0.5
         updates = self._orthogonalised(stacked).split([x.numel() // (rows * columns) for x in looks_ahead])
         for parameter, update in zip(parameters, updates, strict=True):
@@ -88,7 +92,9 @@ class Muon(torch.optim.Optimizer):
         rank, size = self.processes.rank, self.processes.size
         if size == 1:
             return orthogonalise(matrices, self.dtype)
+        # Each computed once and given to all, so that weights stay the same in all processes to the last bit.
         share = -(-len(matrices) // size)
         mine = matrices[rank * share : (rank + 1) * share]
+        # Filled up with zeros, since all must give as many; what comes of these is cut off.
         mine = orthogonalise(F.pad(mine, (0, 0, 0, 0, 0, share - len(mine))), self.dtype)
         return torch.cat(self.processes.of_each(mine))[: len(matrices)]

@@ -19,6 +19,8 @@ class Optimiser:
     """
 
     def __init__(self, model: nn.Module, config: TrainingConfig, processes: Processes = ALONE) -> None:
+        # A row of these belongs to a token, so Muon is not for them (Jordan et al. 2024). They are known by
+        # identity, since they may be tied.
         embeddings = {id(m.weight) for m in model.modules() if isinstance(m, nn.Embedding)}
         embeddings.add(id(model.output_weight))
         parameters = list(model.parameters())
@@ -32,6 +34,7 @@ class Optimiser:
             groups = [{"params": others, "weight_decay": 0.0}]
         else:
             groups = [{"params": matrices, "weight_decay": decay}, {"params": others, "weight_decay": 0.0}]
+        # The betas are those of Vaswani et al. 2017, section 5.3.
         self.parts.append(torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98), fused=True))
         self.average = MovingAverage(model, config.ema_decay) if config.ema_decay else None
         self.rates = [[group["lr"] for group in part.param_groups] for part in self.parts]
@@ -43,13 +46,14 @@ class Optimiser:
         """
         momenta = {Muon: 1, torch.optim.AdamW: 2}
         parts = [(part, p) for part in self.parts for group in part.param_groups for p in group["params"]]
+        # Linux gives out a CPU's memory before it is there, so that on a CPU this finds little.
         return [torch.empty_like(p) for part, p in parts for _ in range(momenta[type(part)])]
 
     def step(self, factor: float) -> None:
         """Update the parameters at `factor` times the configured learning rates, and forget the gradients."""
         for part, rates in zip(self.parts, self.rates, strict=True):
             for group, rate in zip(part.param_groups, rates, strict=True):
-                group["lr"] = rate * factor
+                group["lr"] = rate * factor  # of the configured rate, so that nothing accumulates
             part.step()
             part.zero_grad(set_to_none=True)
         if self.average is not None:
@@ -98,4 +102,5 @@ class Optimiser:
         for part, state in zip(self.parts, states, strict=True):
             parameters = [p for group in part.param_groups for p in group["params"]]
             state = {i: {k: spread_as(v, parameters[i]) for k, v in of.items()} for i, of in state.items()}
+            # The groups stay ours: rates and decay come from the settings, never from a checkpoint.
             part.load_state_dict({"state": state, "param_groups": part.state_dict()["param_groups"]})

@@ -54,6 +54,7 @@ class Processes:
         """Return the sum of each value over all processes."""
         if self.size == 1:
             return list(values)
+        # In float64, because sums over thousands of tokens are added up.
         stacked = torch.stack([value.double() for value in values])
         dist.all_reduce(stacked)
         return list(stacked)
@@ -82,6 +83,8 @@ class Processes:
             try:
                 result = make()
             except RegardError as error:
+                # Of a class of its own, so that `together` does not say it again in every process. Any other exception
+                # is a bug: it ends this process, and torchrun the others.
                 dist.broadcast_object_list([None, FirstsError(str(error))])
                 raise
             dist.broadcast_object_list([result, None])
@@ -96,7 +99,7 @@ class Processes:
     def in_first(self, make: Callable[[], Result]) -> Result | None:
         """Return what the first process makes, there alone; the others wait for it, and share its RegardError."""
         made: list[Result] = []
-        self.from_first(lambda: made.append(make()))
+        self.from_first(lambda: made.append(make()))  # so only None is sent, and nothing need be pickled
         return made[0] if made else None
 
     def first_before_others(self, make: Callable[[], Result]) -> Result:
@@ -117,6 +120,7 @@ def together(device: torch.device) -> Iterator[Processes]:
         return
     if device.type == "cuda":
         torch.cuda.set_device(device)  # NCCL takes the current one
+    # Gradients go through NCCL; what is agreed on stands on the CPU and goes through Gloo.
     dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
     processes = Processes(dist.get_rank(), size)
     try:

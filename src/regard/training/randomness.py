@@ -9,6 +9,7 @@ def random_state(device: torch.device) -> Tensor:
     states = [torch.get_rng_state()]
     if device.type == "cuda":
         states.append(torch.cuda.get_rng_state(device))
+    # One tensor of bytes, which processes can gather and a safetensors file can hold.
     return torch.cat(states)
 
 

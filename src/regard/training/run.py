@@ -23,12 +23,12 @@ from filelock import FileLock, Timeout
 
 from regard.bundle import Bundle, load_bundle, read_card, save_bundle
 from regard.bundle.card import Card
-from regard.bundle.files import MANIFEST
+from regard.bundle.files import MANIFEST, opened
 from regard.errors import BundleError, RunError, shown
 from regard.replacing import real, standing, sync
 from regard.training.config import TrainingConfig
 from regard.training.optimiser import Optimiser
-from regard.training.state import TrainState, read_state, refuse_unfit
+from regard.training.state import TrainState, most_bytes, read_state, refuse_unfit
 
 UNFINISHED_RECIPE, LOCK, OWNER = ".recipe.toml.tmp", ".lock", ".owner.json"
 MOST_RECIPE_BYTES = 2**16
@@ -38,7 +38,9 @@ LONGEST_NAME = 200
 
 Warn = Callable[[str], None]
 
+# No leading zero, or a step could have two directories; 18 digits stay below 2**63 (`Progress.step`).
 _CHECKPOINT = re.compile(r"step-(0|[1-9][0-9]{0,17})", re.ASCII)
+_SHARD = re.compile(r"\.?shard-[0-9]{5}", re.ASCII)
 
 
 class RunFolder:
@@ -67,8 +69,8 @@ class RunFolder:
             )
 
     def _check_parts(self) -> None:
-        """Raise RunError if something stands where a part of the run belongs that is none."""
-        files = self.recipe, self.log, self.path / LOCK, self.path / OWNER
+        """Raise RunError if a file, a link or a pipe stands where the run keeps something else."""
+        files = self.recipe, self.path / UNFINISHED_RECIPE, self.log, self.path / LOCK, self.path / OWNER
         folders = [self.best, self.last, self.checkpoints, self.data, self.tokens]
         if self.checkpoints.is_dir() and not self.checkpoints.is_symlink():
             folders += [path for path in self.checkpoints.iterdir() if _CHECKPOINT.fullmatch(path.name)]
@@ -76,12 +78,12 @@ class RunFolder:
         for path in (*files, *folders):
             if path.is_symlink():  # it would be written through, to wherever it points
                 raise RunError(f"{path} is a link; a run holds its files itself. {advice}")
-            if path.exists() and path.is_dir() != (path in folders):
+            if path.exists() and not (path.is_dir() if path in folders else path.is_file()):
                 wanted = "directory" if path in folders else "file"
                 raise RunError(f"{path} is not a {wanted}, and a run keeps one there. {advice}")
 
     def _check_name(self) -> None:
-        name = self.path.name or real(self.path).name
+        name = self.path.name or real(self.path).name  # "." has no name of its own
         try:
             os.fspath(self.path.absolute()).encode()
         except UnicodeEncodeError:
@@ -96,7 +98,7 @@ class RunFolder:
             self.path.stat()
         except (FileNotFoundError, NotADirectoryError):
             return
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError) as error:  # ValueError for a NUL in the name
             raise RunError(f"{shown(self.path)} cannot be used: {error}. Choose another directory.") from error
 
     @contextmanager
@@ -114,12 +116,17 @@ class RunFolder:
             self.path.mkdir(parents=True, exist_ok=True)
             lock.acquire()
             owner.write_text(json.dumps(whose), encoding="utf-8")
+            # Under the lock nobody else is saving, so that kills have left these.
             for folder in (self.path, self.checkpoints, self.tokens):
                 for unfinished in folder.glob(".*.tmp-*"):
-                    shutil.rmtree(unfinished)
+                    if unfinished.is_dir() and not unfinished.is_symlink():
+                        shutil.rmtree(unfinished)
+                    else:
+                        unfinished.unlink()
         except Timeout:
             raise RunError(f"{self.path} is being trained by {_described(owner)}. Wait, or choose another.") from None
         except OSError as error:
+            lock.release()
             raise RunError(f"{self.path} cannot be used: {error.strerror}. Choose another directory.") from error
         try:
             yield
@@ -134,21 +141,25 @@ class RunFolder:
     def claim(self, fresh: bool, recipe: str) -> None:
         """Make the directory if it is not there and put the recipe into it, whole or not at all.
 
-        fresh: delete what the directory holds of an older run. Raises RunError as `check` does.
+        fresh: delete what an older run has learnt there. Raises RunError as `check` does.
         """
         self.check()
         try:
             if fresh:
+                # What a kill has set aside goes, too: `standing` would find the old model there. Tokens stay, since
+                # a shard says of what it was made.
                 aside = self.path / ".best.old", self.path / ".last.old"
                 for path in (self.best, self.last, *aside, *self.checkpoints.glob("*")):
                     shutil.rmtree(path, ignore_errors=True)
                 self.log.unlink(missing_ok=True)
+            # Before the recipe, which alone would be taken for a user's own (`_is_run`).
             self.checkpoints.mkdir(parents=True, exist_ok=True)
             if not self.recipe.exists() or self.recipe.read_bytes() != recipe.encode():
                 unfinished = self.path / UNFINISHED_RECIPE
                 unfinished.write_text(recipe, encoding="utf-8", newline="\n")
                 sync(unfinished)
                 unfinished.replace(self.recipe)
+            # A rename survives a power failure once its directory is synced.
             for path in (self.path, self.path.parent):
                 sync(path)
         except OSError as error:
@@ -159,12 +170,12 @@ class RunFolder:
         if not self._is_run():
             return None
         try:
-            with self.recipe.open("rb") as file:
+            with opened(self.recipe) as file:
                 content = file.read(MOST_RECIPE_BYTES + 1)
             if len(content) > MOST_RECIPE_BYTES:
                 raise RunError(f"{self.recipe} has more than {MOST_RECIPE_BYTES:,} bytes, so it is none of ours.")
             return content.decode("utf-8")
-        except (OSError, UnicodeDecodeError) as error:
+        except (OSError, UnicodeDecodeError, BundleError) as error:
             raise RunError(
                 f"{self.recipe} cannot be read: {error}. Put it back from a copy.", ways=["fresh"]
             ) from error
@@ -175,9 +186,11 @@ class RunFolder:
 
     def _contents(self) -> list[str]:
         """Return the names in the directory, without what a killed start may have left."""
-        ours = [UNFINISHED_RECIPE, LOCK, OWNER, self.tokens.name, self.data.name]
+        ours = [UNFINISHED_RECIPE, LOCK, OWNER]
         if self.checkpoints.is_dir() and not any(self.checkpoints.iterdir()):
             ours.append(self.checkpoints.name)
+        if self.tokens.is_dir() and all(_SHARD.match(path.name) for path in self.tokens.iterdir()):
+            ours.append(self.tokens.name)
         return sorted(p.name for p in self.path.iterdir() if p.name not in ours and ".tmp-" not in p.name)
 
     def steps(self) -> list[Path]:
@@ -201,9 +214,10 @@ class RunFolder:
         """Return the newest checkpoint from which a training with these settings can continue, with what it holds."""
         for path, bundle in self.bundles(warn):
             try:
-                state = read_state(path)
+                optimiser = Optimiser(bundle.model, config)  # only asked what it would remember
+                state = read_state(path, most_bytes(optimiser))
                 if state is not None:
-                    refuse_unfit(state, Optimiser(bundle.model, config), path)
+                    refuse_unfit(state, optimiser, path)
                     return path, bundle, state
                 warn(f"{path} has no state of the training; an older checkpoint is tried.")
             except BundleError as error:
@@ -233,7 +247,7 @@ class RunFolder:
         """
         step = state.progress.step
         damaged = [path for path in self.steps() if step_of(path) >= step]  # or it would have continued there
-        extra = state.files()
+        extra = state.files()  # before anything is removed: what fails here costs nothing
         self._remove(damaged)
         save_bundle(bundle, self.last)
         save_bundle(bundle, self.checkpoints / f"step-{step}", extra=extra)
@@ -255,7 +269,8 @@ def step_of(checkpoint: Path) -> int:
 def _described(owner: Path) -> str:
     """Return whose a run is, in words."""
     try:
-        whose = json.loads(owner.read_bytes()[:MOST_RECIPE_BYTES])
+        with owner.open("rb") as file:
+            whose = json.loads(file.read(MOST_RECIPE_BYTES))
         return shown(f"process {whose['process']} on {whose['host']}, since {whose['since']}", 200)
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):  # it may be half written at this moment
         return "another process"

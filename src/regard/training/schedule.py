@@ -32,7 +32,7 @@ class Budget:
 
 
 def _share(used: float, of: float) -> float:
-    return used / of if of > 0 else 1.0
+    return used / of if of > 0 else 1.0  # nothing is left to plan for: the budget is over
 
 
 def budget_of(config: TrainingConfig, batches_an_epoch: int, first_step: int = 0, first_seconds: float = 0.0) -> Budget:
@@ -50,6 +50,7 @@ def rate_factor(step: int, progress: float, warmup_steps: int, schedule: Schedul
     progress: share of the budget used up before the step. "inverse_sqrt": Vaswani et al. 2017, equation 3. "wsd", warm
     up, stay, decay: one until the last fifth, then a straight line to zero (Hu et al. 2024, section 4).
     """
+    # The first step has a rate already, and the first one behind the warm-up has all of it.
     rise = (step + 1) / (warmup_steps + 1)
     match schedule:
         case "linear":
@@ -57,7 +58,7 @@ def rate_factor(step: int, progress: float, warmup_steps: int, schedule: Schedul
         case "cosine":
             fall = (1 + math.cos(math.pi * progress)) / 2
         case "inverse_sqrt":
-            fall = rise**-0.5
+            fall = rise**-0.5  # one where the warm-up ends; the paper's peak depends on the width
         case "wsd":
             fall = (1 - progress) / WSD_DECAY
     return min(1.0, rise, fall)

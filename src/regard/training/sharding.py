@@ -17,6 +17,7 @@ def shard(module: nn.Module, device_type: str, n_processes: int) -> Any:
     from torch.distributed.fsdp import fully_shard
 
     mesh = init_device_mesh(device_type, (n_processes,))
+    # Layer by layer: while one computes, the weights of the others need not be whole.
     for inner in module.modules():
         if isinstance(inner, nn.ModuleList):
             for layer in inner:
@@ -36,10 +37,11 @@ def unspread(tensor: Tensor) -> Tensor:
 
 def spread_as(tensor: Tensor, model: Any) -> Tensor:
     """Return this process's share of a whole tensor, spread as another one of its shape is, if that is spread."""
-    if not is_spread(model) or tensor.shape != model.shape:
+    if not is_spread(model) or tensor.shape != model.shape:  # another shape: AdamW's count of steps
         return tensor
     from torch.distributed.tensor import distribute_tensor
 
+    # None: every process has the whole tensor and takes its share of it, so nothing is sent.
     return distribute_tensor(tensor.to(model.device), model.device_mesh, model.placements, src_data_rank=None)
 
 

@@ -4,6 +4,7 @@ It is read as any other file is: its names, shapes and numbers have to be those 
 """
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,6 +27,9 @@ TENSORS, NUMBERS = "train_state.safetensors", "train_state.json"
 MOST_NUMBERS = 2**16
 """Bytes of `train_state.json`; ours has some hundred."""
 
+GPU_RANDOM_BYTES = 16
+"""The state of a GPU's random numbers behind the CPU's: a seed and an offset of eight bytes each."""
+
 _RANDOM = re.compile(r"random\.(0|[1-9][0-9]{0,5})")
 
 
@@ -44,8 +48,21 @@ class TrainState:
         return {TENSORS: save({**self.tensors, **random}), NUMBERS: numbers.encode()}
 
 
-def read_state(checkpoint: Path) -> TrainState | None:
-    """Return the state that a checkpoint keeps, or None if it keeps none. Raises BundleError if it is damaged."""
+RANDOM_BYTES = 2**24
+"""Room for the random numbers of some thousand processes, five thousand bytes each, and for the list of tensors."""
+
+
+def most_bytes(optimiser: Optimiser) -> int:
+    """Return how large the tensors of a state can be that this optimiser has left."""
+    sizes = (math.prod(shape) * dtype.itemsize for shape, dtype in optimiser.remembered().values())
+    return sum(sizes) + RANDOM_BYTES
+
+
+def read_state(checkpoint: Path, most: int | None = None) -> TrainState | None:
+    """Return the state that a checkpoint keeps, or None if it keeps none.
+
+    most: bytes that its tensors may have. Raises BundleError if they have more, or if it is damaged.
+    """
     numbers, tensors = read_extra(checkpoint, NUMBERS, MOST_NUMBERS), verified_extra(checkpoint, TENSORS)
     if numbers is None or tensors is None:
         return None
@@ -53,9 +70,13 @@ def read_state(checkpoint: Path) -> TrainState | None:
         progress = Progress.model_validate_json(numbers)
     except ValidationError as error:
         raise BundleError(f"{checkpoint / NUMBERS} cannot be used: {first_problem(error)}.") from error
+    # Before the library parses a header that is longer than any of ours.
     check_header(tensors)
+    if most is not None and (n_bytes := tensors.stat().st_size) > most:
+        raise BundleError(f"{tensors} has {n_bytes:,} bytes; at most {most:,} are this training's. {ADVICE}")
     try:
         with safe_open(tensors, framework="pt") as file:
+            # Copies, because the file is mapped into memory, and the training will remove this checkpoint.
             found = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
     except SafetensorError as error:
         raise BundleError(f"{tensors} is not a safetensors file: {shown(error, 200)}. {ADVICE}") from error
@@ -65,7 +86,7 @@ def read_state(checkpoint: Path) -> TrainState | None:
 
 
 def refuse_unfit(state: TrainState, optimiser: Optimiser, checkpoint: Path) -> None:
-    """Raise BundleError if a state is none that this optimiser could have left."""
+    """Raise BundleError if this optimiser cannot have left a state."""
     allowed = optimiser.remembered()
     for name, tensor in state.tensors.items():
         if name not in allowed:
@@ -76,7 +97,8 @@ def refuse_unfit(state: TrainState, optimiser: Optimiser, checkpoint: Path) -> N
             raise BundleError(f"{checkpoint / TENSORS}: {name} is {found}, expected {shape} of {dtype}. {ADVICE}")
         if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
             raise BundleError(f"{checkpoint / TENSORS}: {name} is not finite. {ADVICE}")
-    # Of a parameter that never had a gradient nothing is remembered; of every other one all is, and all of an average.
+    # An optimiser remembers nothing of a parameter that never had a gradient, and everything of the others and of an
+    # average.
     parts = {name.rpartition(".")[0] for name in state.tensors}
     half = [
         name
@@ -95,7 +117,10 @@ def refuse_unfit_random(random: Tensor, checkpoint: Path) -> None:
     try:
         if random.dtype != torch.uint8 or random.ndim != 1:
             raise RuntimeError(f"it is {tuple(random.shape)} of {random.dtype}")
+        # Tried on a generator that nobody uses. The part behind, of a GPU, is not checked: that would take one.
         torch.Generator().set_state(random[: len(of_cpu)].clone())
+        if len(random) not in (len(of_cpu), len(of_cpu) + GPU_RANDOM_BYTES):
+            raise RuntimeError(f"it has {len(random):,} bytes")
     except RuntimeError as error:
         raise BundleError(
             f"{checkpoint / TENSORS} holds no state of random numbers: {shown(error, 100)}. {ADVICE}"

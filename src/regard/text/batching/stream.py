@@ -59,12 +59,18 @@ class BatchStream:
             n_pools = self.pools_in(items)
             order = self.order(items, place.epoch, place.pool)
             for i, indices in enumerate(order[place.batch :], start=place.batch + 1):
+                # Only places that have a batch are given out: behind the last of a pool stands the first of the next.
                 behind = Place(place.epoch, place.pool, i)
                 if i == len(order):
                     is_last = place.pool + 1 == n_pools
                     behind = Place(place.epoch + 1) if is_last else Place(place.epoch, place.pool + 1)
                 yield items.collate(indices), behind
             place = behind
+
+    def holds(self, place: Place) -> bool:
+        """Return whether there is a batch at a place."""
+        items = self.items_of(place.epoch)
+        return place.pool < self.pools_in(items) and place.batch < len(self.order(items, place.epoch, place.pool))
 
     def items_at(self, place: Place) -> list[int]:
         """Return which items of its epoch the batch at a place has."""
@@ -84,6 +90,7 @@ class BatchStream:
 
     def pools_in(self, items: Items) -> int:
         """Return how many pools an epoch has."""
+        # No pool is empty. BPE dropout changes lengths, so that epochs may differ in their number of pools.
         return min(len(items), max(1, round(items.n_cells / (self.pool * self.batch_tokens))))
 
     def order(self, items: Items, epoch: int, pool: int) -> list[Indices]:
@@ -96,6 +103,7 @@ class BatchStream:
     def cut(self, items: Items, epoch: int, pool: int) -> "Pool":
         """Return a pool cut into batches, before these are shuffled."""
         n_pools = self.pools_in(items)
+        # In whole numbers, which are exact for any size: every item is in one pool.
         first, end = (len(items) * (pool + i) // n_pools for i in (0, 1))
         chosen = Permutation(len(items), self.seed, epoch)(np.arange(first, end))
         source, target = items.lengths(chosen)
@@ -106,6 +114,7 @@ class BatchStream:
     @cached_property
     def survey(self) -> "Survey":
         """What the first epoch is like, found by one walk through it."""
+        # In other epochs other items meet, so that one of their batches may have a few cells more than any here.
         items = self.items_of(0)
         n_batches = n_all = n_real = most = longest_length = 0
         largest = longest = np.zeros(0, dtype=np.int64)
@@ -117,6 +126,8 @@ class BatchStream:
                 most, largest = cells.max(), np.split(cut.indices, cut.starts[1:])[int(cells.argmax())]
             if (lengths := cut.source + cut.target).max() > longest_length:
                 longest_length, longest = lengths.max(), cut.indices[[int(lengths.argmax())]]
+        # The longest item alone finds a model with too few positions. Under torch.compile another shape may be compiled
+        # anew, so it is left out where the largest batch has one as long.
         has_longest = np.add(*items.lengths(largest)).max() == longest_length
         extremes = [items.collate(indices) for indices in ([largest] if has_longest else [longest, largest])]
         return Survey(n_batches, 1 - n_real / n_all, extremes)
@@ -159,6 +170,7 @@ def order_by_length(source_lengths: Lengths, target_lengths: Lengths) -> NDArray
     neighbours alike on both sides. Sorting by target and then source leaves half as much padding again.
     """
     longer, difference = np.maximum(source_lengths, target_lengths), source_lengths - target_lengths
+    # lexsort sorts by its last key first. It is stable, so that equal items stay in the order of the permutation.
     return np.lexsort((np.where(longer % 2 == 0, difference, -difference), longer))
 
 
@@ -166,6 +178,7 @@ def cuts(lengths: Lengths, batch_tokens: int) -> list[int]:
     """Return where to cut items of rising length so that every batch is as long as batch_tokens lets it be."""
     found, start = [], 0
     for i, length in enumerate(lengths.tolist()):
+        # Lengths rise, so all rows of the batch would be as long as this one. One item is a batch, however long.
         if i > start and (i + 1 - start) * length > batch_tokens:
             found.append(i)
             start = i

@@ -21,7 +21,10 @@ class TextWindows:
         self.documents, self.context = documents, context
         self.starts = starts_of(documents)
         self.n_tokens = documents.ends - self.starts - 1
+        # The cuts move, or the same tokens would have nothing before them in every epoch. No pool has the number -1,
+        # so that these draws are not those that order any batches.
         phases = (draws(len(self.n_tokens), seed, epoch, -1) % np.uint64(context)).astype(np.int64)
+        # 1 to context tokens, each number as likely. A document that fits into one window is not cut.
         self.first = np.where((self.n_tokens > context) & (phases > 0), phases, context)
         after_first = np.maximum(self.n_tokens - self.first, 0)
         self.ends = np.cumsum(np.minimum(self.n_tokens, 1) + -(-after_first // context))  # in windows

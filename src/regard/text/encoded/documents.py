@@ -25,6 +25,7 @@ def encode_passages(text: Passages, tokenizer: Tokenizer, chosen: range | None =
         encoded = tokenizer.encode_many(text[group.start : group.stop])
         edges = (of_each[group.start : group.stop].tolist() for of_each in (text.begins, text.closes))
         for ids, begins, closes in zip(encoded, *edges, strict=True):
+            # An array at once: until the end, Python's integers would take many times its memory.
             marked: Ids = np.array([BOS] * begins + ids + [EOS] * closes, dtype)
             parts.append(marked)
             n_tokens += len(marked)
@@ -39,6 +40,7 @@ def groups(text: Passages, chosen: range) -> Iterator[range]:
     start = 0
     while start < len(chosen):
         before = int(ends[start - 1]) if start else 0
+        # At least one, however long: a text without places to cut at is a single passage.
         stop = max(int(np.searchsorted(ends, before + GROUP, side="right")), start + 1)
         yield chosen[start:stop]
         start = stop

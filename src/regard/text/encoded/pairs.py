@@ -30,6 +30,7 @@ class EncodedPairs:
     @cached_property
     def n_cells(self) -> int:
         """The sum of the lengths in a batch, of the longer side each."""
+        # In pieces, because the lengths of a corpus that is kept in files need not fit into memory.
         starts = range(0, len(self), PAIRS_AT_ONCE)
         parts = (np.arange(start, min(start + PAIRS_AT_ONCE, len(self))) for start in starts)
         return sum(int(np.maximum(*self.lengths(part)).sum()) for part in parts)
@@ -52,6 +53,7 @@ def encode_pairs(pairs: SentencePairs, source: Tokenizer, target: Tokenizer, max
     def encode(start: int) -> tuple[Ragged, Ragged]:
         chunk = pairs[start : start + PAIRS_AT_ONCE]
         encoded = zip(source.encode_many([s for s, _ in chunk]), target.encode_many([t for _, t in chunk]), strict=True)
+        # BOS and EOS are not counted, as in `SegmentedPairs`: max_tokens is what the text has.
         kept = [(s, t) for s, t in encoded if max(len(s), len(t)) <= max_tokens]
         return Ragged.of([s for s, _ in kept], source.vocabulary), Ragged.of([t for _, t in kept], target.vocabulary)
 

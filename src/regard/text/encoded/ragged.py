@@ -63,7 +63,7 @@ class Ragged:
         return np.asarray(self.ends[rows] - self.starts(rows))
 
     def take(self, rows: Indices) -> list[list[int]]:
-        tokens = self.tokens
+        tokens = self.tokens  # looked up once: in a shard, each look maps the file anew
         bounds = zip(self.starts(rows).tolist(), self.ends[rows].tolist(), strict=True)
         return [tokens[start:end].tolist() for start, end in bounds]
 
@@ -74,7 +74,7 @@ class Ragged:
 
     def starts(self, rows: Indices) -> Indices:
         """Return where each of the given rows begins in the tokens."""
-        return np.where(rows > 0, self.ends[rows - 1], 0)
+        return np.where(rows > 0, self.ends[rows - 1], 0)  # row 0 looks up the last end, which is then not taken
 
 
 class Joined:
@@ -102,7 +102,9 @@ class Joined:
 
     def _by_part(self, rows: Indices) -> Iterator[tuple[Rows, Indices, Indices]]:
         """Yield each part that has some of the rows, the places of these among the rows, and their numbers in it."""
+        # From the right: a part without rows begins where the next one does, and must not be found.
         part_of = np.searchsorted(self.first, rows, side="right") - 1
+        # By part and not by row, so that a shard's file is mapped once for all its rows of a batch.
         for i in np.unique(part_of).tolist():
             places = np.flatnonzero(part_of == i)
             yield self.parts[i], places, rows[places] - self.first[i]
@@ -119,6 +121,7 @@ class JoinedTape:
     def read(self, start: int, end: int) -> list[int]:
         """Return the ids between two places."""
         found: list[int] = []
+        # Windows do not know where shards end, so one may lie in several.
         while start < end:
             i = int(np.searchsorted(self.first, start, side="right")) - 1
             first, behind = self.first[i : i + 2].tolist()

@@ -33,9 +33,11 @@ class Segmentations:
     @classmethod
     def of(cls, texts: Sequence[str], tokenizer: Tokenizer, rate: float, *key: int) -> "Segmentations":
         """Return the words of the texts. key: chooses the segmentations. Raises ConfigError as Cutter does."""
+        # First, because it refuses a tokenizer without merges, which may have no words either.
         cutter = Cutter(tokenizer, rate, int(draws(1, *key)[0]))
         numbers: dict[str, int] = {}
         rows = [[numbers.setdefault(word, len(numbers)) for word in tokenizer.words(text)] for text in texts]
+        # Words in the order of their first appearance, so that the same corpus draws the same segmentations.
         pieces = [cutter.cut(word) for word in numbers for _ in range(VARIANTS)]
         return cls(Ragged.of(rows, len(numbers)), Ragged.of(pieces, tokenizer.vocabulary), *key)
 
@@ -43,6 +45,7 @@ class Segmentations:
         """Return how many ids each row has at most."""
         longest = self.n_pieces.reshape(-1, VARIANTS).max(1)
         bounds = np.concatenate([[0], self.words.ends])
+        # Differences of running sums, since `reduceat` gives a row without words what stands behind it.
         return np.diff(bounds_of(longest[self.words.tokens])[bounds])
 
     def chosen(self, rows: Indices) -> "Segmentations":
@@ -77,8 +80,10 @@ class Segmented:
         """Return the segmentation of every word of the rows, and the bounds of the rows among them."""
         starts, n_words = self.words.starts(rows), self.words.lengths(rows)
         bounds = bounds_of(n_words)
+        # Places in the whole corpus, so that a row does not depend on what is asked for beside it.
         places = np.arange(bounds[-1]) + np.repeat(starts - bounds[:-1], n_words)
         drawn = mixed(places.astype(np.uint64) + self.key) % np.uint64(VARIANTS)
+        # Widened before it is multiplied: the numbers of words may be kept in 16 bits.
         return self.words.tokens[places].astype(np.int64) * VARIANTS + drawn.astype(np.int64), bounds
 
 
@@ -107,9 +112,10 @@ def segment_pairs(
     rate: share of the merges that are left out. Raises ConfigError if a tokenizer is no BPE.
     """
     sides = [
-        Segmentations.of([pair[i] for pair in pairs], tokenizer, rate, seed, i)
+        Segmentations.of([pair[i] for pair in pairs], tokenizer, rate, seed, i)  # with i, both sides draw apart
         for i, tokenizer in enumerate((source, target))
     ]
+    # By the longest segmentation of each word, so that every epoch has the same pairs.
     kept = np.flatnonzero(np.maximum(*(side.most() for side in sides)) <= max_tokens)
     sources, targets = (side.chosen(kept) for side in sides)
     n_dropped = len(pairs) - len(kept)

@@ -31,6 +31,7 @@ SHARD_CHARACTERS = 50_000_000
 """Characters of running text that go into one, or a little more."""
 
 MANIFEST = "manifest.json"
+MOST_MANIFEST_BYTES = 2**16
 
 Sides = dict[str, Rows]
 """Ids by side: "source" and "target", or "text"."""
@@ -79,6 +80,7 @@ def sharded_text(directory: Path, text: Passages, tokenizer: Tokenizer, key: str
     """
     ends = np.cumsum(text.sizes)
     last = np.searchsorted(ends, range(SHARD_CHARACTERS, int(ends[-1]), SHARD_CHARACTERS))  # passage of each shard
+    # Each bound once: a passage longer than a shard is the last one of several.
     bounds = np.unique([0, *(last + 1), len(text)]).tolist()
 
     def encode(start: int, stop: int) -> tuple[Sides, int]:
@@ -101,13 +103,15 @@ def _shards(
     encode: returns the ids of the rows from one bound to another by side, and how many rows were dropped.
     """
     spans = {directory / f"shard-{i:05}": span for i, span in enumerate(pairwise(bounds))}
+    # Left by a longer corpus; nothing else would ever remove them.
     for path in set(directory.glob("shard-*")) - spans.keys():
-        shutil.rmtree(path)
+        shutil.rmtree(path, ignore_errors=True)
     shards = []
     for path, span in spans.items():
         made_of = {**identity, "rows": list(span)}
         manifest = _whole(path, made_of)
         if manifest is None:
+            # What has no manifest would be left alone by `replacing`, as something of somebody else's.
             shutil.rmtree(path, ignore_errors=True)
             manifest = _write(path, *encode(*span), made_of)
         shards.append((path, manifest))
@@ -126,6 +130,7 @@ def _write(shard: Path, sides: Sides, n_dropped: int, made_of: dict[str, Any]) -
             dtypes[side] = rows.tokens.dtype.str
         manifest: dict[str, Any] = {"of": made_of, "dropped": n_dropped, "dtypes": dtypes}
         manifest["sha256"] = _digests(place, manifest)
+        # Last, because what has a manifest counts as whole.
         (place / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
     return manifest
 
@@ -133,15 +138,24 @@ def _write(shard: Path, sides: Sides, n_dropped: int, made_of: dict[str, Any]) -
 def _whole(shard: Path, made_of: dict[str, Any]) -> dict[str, Any] | None:
     """Return the manifest of a shard, if it was made of this and not a byte of it was changed."""
     try:
-        manifest: dict[str, Any] = json.loads((shard / MANIFEST).read_bytes())
+        with (shard / MANIFEST).open("rb") as file:
+            manifest: dict[str, Any] = json.loads(file.read(MOST_MANIFEST_BYTES))
+        # Digests that lie beside what they are of find damage; they do not stop whoever may write here.
         is_whole = manifest["of"] == made_of and manifest["sha256"] == _digests(shard, manifest)
         return manifest if is_whole else None
-    except (OSError, ValueError, KeyError, TypeError):
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        RecursionError,
+    ):  # whatever happened to it, the shard is written anew
         return None
 
 
 def _digests(shard: Path, manifest: dict[str, Any]) -> dict[str, str]:
     """Return the sha256 of each file of ids and ends, and of what else the manifest says."""
+    # One flipped bit here would go unnoticed otherwise: it makes ">u2" of "<u2", and other ids of all.
     said = json.dumps([manifest["dropped"], manifest["dtypes"]])
     digests = {MANIFEST: hashlib.sha256(said.encode()).hexdigest()}
     for name in (f"{side}.{what}" for side in manifest["dtypes"] for what in ("ids", "ends")):

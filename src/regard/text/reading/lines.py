@@ -35,6 +35,7 @@ class TextFile:
         """name: stands in the errors. Raises DataError if there is no text."""
         self.name = name
         self._file, self._lock = file, Lock()
+        # Sequences share the file, so none of them can close it: it closes when the last one is gone.
         finalize(self, file.close)
         self.first = len(BYTE_ORDER_MARK) if self.read(0, len(BYTE_ORDER_MARK)) == BYTE_ORDER_MARK else 0
         """Where the text begins."""
@@ -49,6 +50,7 @@ class TextFile:
     def read(self, start: int, stop: int) -> bytes:
         """Return the bytes between two places, fewer at the end of the file."""
         with self._lock:
+            # Seek and read must not be parted: `encode_pairs` reads in two threads at once.
             self._file.seek(start)
             return self._file.read(stop - start)
 
@@ -57,16 +59,18 @@ class TextFile:
 
         Raises DataError, with the place, for what is no text.
         """
+        # First, because `decoded` would only say that a byte is NUL, or is not UTF-8.
         refuse_utf_16(self.read(0, 2), self.name)
         at = n_lines = 0
         while block := self._block(at):
-            decoded(block, self.name, n_lines)
+            decoded(block, self.name, n_lines)  # only checked; a part is decoded again when it is asked for
             yield at, block
             at, n_lines = at + len(block), n_lines + block.count(b"\n")
 
     def _block(self, at: int) -> bytes:
         with self._lock:
             self._file.seek(at)
+            # With the rest of its line, no character and no "\r\n" is cut. A file without line feeds is one block.
             return self._file.read(BLOCK) + self._file.readline()
 
     def changed(self) -> DataError:
@@ -89,19 +93,19 @@ class Lines(Sliced[str]):
         self.starts = np.concatenate(starts)
         """Where each line begins (n + 1), and at last where a further one would."""
         if self.starts[-1] != end:
-            self.starts = np.append(self.starts, end + 1)
+            self.starts = np.append(self.starts, end + 1)  # as if the last line had its line end
 
     def __len__(self) -> int:
         return len(self.starts) - 1
 
     def part(self, start: int, stop: int) -> list[str]:
-        if start == stop:
+        if start == stop:  # splitting nothing would give one empty line
             return []
         content = self.file.read(int(self.starts[start]), int(self.starts[stop]))
         try:
             lines = split_lines(content.decode())
         except UnicodeDecodeError:
-            lines = []
+            lines = []  # so the count below differs
         if len(lines) != stop - start:
             raise self.file.changed()
         return lines
@@ -130,6 +134,7 @@ def split_lines(text: str) -> list[str]:
 def text_of(content: bytes, name: str) -> str:
     """Return UTF-8 bytes as text, without byte order mark. Raises DataError, with the place, for what is no text."""
     refuse_utf_16(content, name)
+    # The mark is removed last, so that places count the bytes as they stand in the file.
     return decoded(content, name).removeprefix("\ufeff")
 
 
@@ -141,6 +146,7 @@ def refuse_utf_16(content: bytes, name: str) -> None:
 
 def decoded(content: bytes, name: str, n_before: int = 0) -> str:
     """Return UTF-8 bytes as text. n_before: lines before them. Raises DataError, with the place, for what is none."""
+    # NUL is valid UTF-8 and never text. UTF-16 without a byte order mark and binary files are full of it.
     if (at := content.find(b"\0")) >= 0:
         place = _place(content, at, name, n_before)
         raise DataError(f"{place}: a NUL byte; expected text. {name} may be binary or UTF-16.")
@@ -155,6 +161,7 @@ def decoded(content: bytes, name: str, n_before: int = 0) -> str:
 
 def _conversion(encoding: str, name: str) -> str:
     """Return the command that turns a file, or what comes through a pipe, into UTF-8."""
+    # Quoted, since the user will paste this into a shell, and a file may have any name.
     return f"iconv -f {encoding} -t UTF-8" + (f" {shlex.quote(name)}" if name != STDIN else "")
 
 
@@ -169,6 +176,7 @@ def _open(path: Path) -> IO[bytes]:
         file = path.open("rb")
         if file.seekable():
             return file
+        # Without a name, so that a kill leaves nothing behind.
         aside: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
         with file:
             copyfileobj(file, aside)
@@ -192,5 +200,6 @@ def _refuse_long(lines: Sequence[str], name: str, longest: int) -> None:
 def _place(content: bytes, at: int, name: str, n_before: int) -> str:
     """Return file, line and byte in the line, both counted from 1."""
     line = n_before + content.count(b"\n", 0, at) + 1
+    # In the first line rfind finds nothing and returns -1, which counts from 1 as well.
     byte = at - content.rfind(b"\n", 0, at)
     return f"{name}, line {line}, byte {byte}"

@@ -65,6 +65,7 @@ def read_pairs(paths: Sequence[Path], longest: int = LONGEST) -> Pairs:
 
 def pairs_of(rows: SentencePairs, name: str = "the data", longest: int = LONGEST) -> Pairs:
     """Return the pairs that have text on both sides and are not too long. Raises DataError if nothing is left."""
+    # One byte a pair, since the pairs themselves may be more than memory holds.
     is_kept = np.ones(len(rows), dtype=bool)
     dropped: Counter[str] = Counter()
     for i, pair in enumerate(rows):
@@ -79,6 +80,7 @@ def pairs_of(rows: SentencePairs, name: str = "the data", longest: int = LONGEST
 
 def _aligned(paths: Sequence[Path]) -> LinePairs:
     sources, targets = map(Lines, paths)
+    # Checked before there is any pair: one missing line gives every sentence behind it a wrong translation.
     if len(sources) != len(targets):
         counts = " and ".join(f"{path} has {len(side):,}" for path, side in zip(paths, (sources, targets), strict=True))
         line, what = first_misfit(sources, targets)
@@ -89,6 +91,7 @@ def _aligned(paths: Sequence[Path]) -> LinePairs:
 def _tsv(paths: Sequence[Path]) -> LinePairs:
     (path,) = paths
     lines = Lines(path)
+    # A blank line passes: like one in two files, it is an empty pair that is dropped and counted.
     if wrong := [i for i, line in enumerate(lines) if line.strip() and line.count("\t") != 1]:
         n_columns = lines[wrong[0]].count("\t") + 1
         found = f"{n_columns} column{'s' * (n_columns > 1)}; expected 2 (source, tab, target)"
@@ -123,6 +126,7 @@ def _reason_to_drop(pair: Pair, longest: int) -> str | None:
 
 def _is_empty(text: str) -> bool:
     """Return whether nothing is left of a text once it is normalised."""
+    # Normalising leaves printable text in place but for its spaces. Nearly every sentence takes this shortcut.
     return not (text.strip() if text.isprintable() else normalise(text))
 
 

@@ -19,11 +19,14 @@ from regard.text.tokens.normalise import normalise_running
 Documents = Literal["file", "line"]
 """What a document is: the whole of a file, cut at lines of "<|endoftext|>", or each of its lines."""
 
+# The place of a passage takes 26 bytes of memory, so those of a terabyte of text take 100 MB.
 LENGTH = 250_000
 """Bytes of a passage, or a little more."""
 
+# \Z is the end of the file: every other block ends with a line feed (`TextFile.blocks`).
 MARK = re.compile(rb"<\|endoftext\|>(?:\r\n|\r|\n|\Z)")
 LINE = re.compile(rb"[^\r\n]+")
+# ASCII only, so that no cut falls within a character. A document whose lines never end in ASCII is one passage.
 CUT = re.compile(rb"[!-~](?=[\r\n])")
 """What a passage may end with: no word of byte-level BPE goes over a line end that follows what is no white space."""
 
@@ -69,6 +72,7 @@ class Passages(Sliced[str]):
         """Return the passages at the spans, without documents that are blank. Raises DataError if all of them are."""
         found, all_begin = array("q"), array("b")
         for start, end, begins in spans:
+            # Decoded once now: the length in characters also tells later whether the file was changed.
             text = _decoded(file, start, end)
             if text.strip() or (text and not begins):  # a document of several passages is not blank
                 found.extend((start, end, len(text)))
@@ -81,6 +85,7 @@ class Passages(Sliced[str]):
         return len(self.spans)
 
     def __iter__(self) -> Iterator[str]:
+        # One at a time, and not ITEMS_AT_ONCE as others are: so many passages would take gigabytes.
         return (self[i] for i in range(len(self)))
 
     def part(self, start: int, stop: int) -> list[str]:
@@ -90,7 +95,8 @@ class Passages(Sliced[str]):
         try:
             text = _decoded(self.file, start, end)
         except UnicodeDecodeError:
-            text = ""
+            text = ""  # no passage is empty, so the length below differs
+        # A change that leaves the number of characters alone is not noticed here.
         if len(text) != n_characters:
             raise self.file.changed()
         return text
@@ -123,12 +129,13 @@ class Passages(Sliced[str]):
         i = int(np.searchsorted(ends, character))  # the passage that the border ends or lies in
         n_before = character - int(ends[i] - self.sizes[i])
         start, end, n = self.spans[i].tolist()
+        # Not normalised: what is counted are the bytes as they stand in the file.
         border = start + _n_bytes(self.file.read(start, end).decode(), n_before)
         head, tail = np.array([[start, border, n_before]]), np.array([[border, end, n - n_before]])
         before = np.concatenate([self.spans[:i], head])
         after = np.concatenate([tail, self.spans[i + 1 :]])
         begins = self.begins[i:].copy()
-        if n_before == n:
+        if n_before == n:  # the passage ends at the border, and nothing of it is left
             after, begins = after[1:], begins[1:]
         begins[:1] = True
         return Passages(self.file, before, self.begins[: i + 1]), Passages(self.file, after, begins)
@@ -148,7 +155,7 @@ def _spans(file: TextFile) -> Iterator[Span]:
                 yield start, at + end, begins
                 start, begins = at + mark.end(), True
         end_of_block = at + len(block)
-    yield start, end_of_block, begins
+    yield start, end_of_block, begins  # may be empty, as behind a last mark; `_found` leaves it out
 
 
 def _documents(file: TextFile, ends: Iterable[int]) -> Iterator[Span]:
@@ -160,6 +167,7 @@ def _documents(file: TextFile, ends: Iterable[int]) -> Iterator[Span]:
 
 
 def _begins_a_line(block: bytes, i: int, at: int, first: int) -> bool:
+    # A block begins where a line does. The first line of a file may begin behind a byte order mark.
     return i == 0 or block[i - 1] in b"\r\n" or at + i == first
 
 
@@ -174,7 +182,7 @@ def _lines(file: TextFile) -> Iterator[Span]:
     """Yield the lines of a file, which are a document each."""
     for at, block in file.blocks():
         for line in LINE.finditer(block):
-            yield max(at + line.start(), file.first), at + line.end(), True
+            yield max(at + line.start(), file.first), at + line.end(), True  # LINE takes a byte order mark for text
 
 
 def _decoded(file: TextFile, start: int, end: int) -> str:

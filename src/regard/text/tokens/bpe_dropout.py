@@ -16,6 +16,7 @@ class Cutter:
 
     def __init__(self, tokenizer: Tokenizer, rate: float, seed: int) -> None:
         """rate: share of the merges that are left out. Raises ConfigError if the tokenizer knows no merges."""
+        # Of `Random`, only `random()` is used: its sequence is the one that Python promises to keep.
         self.tokenizer, self.rate, self.random = tokenizer, rate, Random(seed)
         self.ranks = {pair: rank for rank, pair in enumerate(tokenizer.merges)}
         if not self.ranks:
@@ -34,5 +35,7 @@ class Cutter:
     def _next_merge(self, symbols: Sequence[str]) -> int | None:
         """Return where the first of the merges that are possible and not left out this time is, if there is one."""
         ranked = ((self.ranks.get(pair), i) for i, pair in enumerate(pairwise(symbols)))
+        # Drawn anew for every merge of the word, as in algorithm 1, and only where one is possible.
         kept = ((rank, i) for rank, i in ranked if rank is not None and self.random.random() >= self.rate)
+        # Of one merge at several places, the leftmost, as the library does it.
         return min(kept, default=(0, None))[1]

@@ -53,6 +53,7 @@ def written(vocabulary: Vocabulary) -> str:
         content["merges"] = list(vocabulary.merges)
     if vocabulary.scores:
         content["scores"] = list(vocabulary.scores)
+    # Fingerprints are taken of this text: in another layout every tokenizer would count as changed.
     return json.dumps(content, ensure_ascii=False, indent=0) + "\n"
 
 
@@ -63,7 +64,7 @@ def read(content: bytes, name: str) -> Vocabulary:
     """
     try:
         loaded = json.loads(content)
-    except (ValueError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # the second if brackets are nested thousands deep
         raise BundleError(f"{name} is not a tokenizer, or is damaged: {error}. Train or copy it again.") from error
     if not isinstance(loaded, dict):
         raise BundleError(f"{name} is not a tokenizer, or is damaged: it holds no object. Train or copy it again.")
@@ -71,9 +72,10 @@ def read(content: bytes, name: str) -> Vocabulary:
     try:
         vocabulary = understood(loaded, content, name)
     except ValidationError as error:
-        first = error.errors(include_input=False)[0]
+        first = error.errors(include_input=False)[0]  # the input may be megabytes of anything
         where = shown(".".join(map(str, first["loc"]))) or "the file"
         raise BundleError(f"{name} is not a tokenizer, or is damaged: {where}: {shown(first['msg'], 200)}.") from error
+    # Before the library gets to see any of it: `pipeline_of` checks nothing.
     refuse_unfit(vocabulary, name)
     if understood is _first:
         _refuse_other_pipeline(loaded, json.loads(pipeline_of(vocabulary).to_str()), name)
@@ -127,8 +129,11 @@ def _first(loaded: dict[str, Any], content: bytes, name: str) -> Vocabulary:  # 
         raise BundleError(
             f"{name} must begin with the pieces {', '.join(SPECIALS)}, without gaps. Train or copy it again."
         )
+    # The first format did not say. Of running text, characters have all bytes as pieces and byte-level BPE has none;
+    # sentences have those beyond ASCII.
     running = known >= set(ALL_BYTES) or not known & set(BYTES)
     kind: Kind = "unigram" if file.model.type == "Unigram" else "bpe"
+    # Characters were kept as a BPE without merges. Those of sentences put no space before the text.
     if kind == "bpe" and (file.normalizer is None if not running else known >= set(ALL_BYTES)):
         kind = "characters"
     return Vocabulary(kind, running, 0, names[n:], file.model.merges, scores[n:])
@@ -142,6 +147,7 @@ def _refuse_other_pipeline(found: dict[str, Any], rebuilt: dict[str, Any], name:
                 f"{name} is no tokenizer of ours: its {step} is {shown(found.get(step))}. Train or copy it again."
             )
     model, ours = dict(found["model"]), dict(rebuilt["model"])
+    # These two are what ours was rebuilt from.
     for part in ("vocab", "merges"):
         model.pop(part, None)
         ours.pop(part, None)
@@ -156,4 +162,5 @@ def _agree(found: Any, expected: Any) -> bool:
         return found.get("type") == expected.get("type") and all(_agree(found[k], expected[k]) for k in common)
     if isinstance(found, list) and isinstance(expected, list):
         return len(found) == len(expected) and all(map(_agree, found, expected))
+    # One release writes null where another writes false or an empty list.
     return (found or None) == (expected or None) if not found or not expected else bool(found == expected)

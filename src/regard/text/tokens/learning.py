@@ -45,6 +45,7 @@ def train_tokenizers(pairs: Sequence[Pair], config: TokenizerConfig) -> tuple[To
     sample: Sequence[Pair] = pairs
     if len(pairs) > LEARNT_FROM:
         sample = Chosen(pairs, np.arange(LEARNT_FROM) * len(pairs) // LEARNT_FROM)
+    # From here on the sample is in memory as a whole, which is why LEARNT_FROM bounds it.
     source, target = zip(*sample, strict=True)
     learnt = f", learnt from {LEARNT_FROM:,} pairs" if len(pairs) > LEARNT_FROM else ""
     if config.joint:
@@ -64,9 +65,11 @@ def _described(tokenizer: Tokenizer, config: TokenizerConfig, size: int, n_pairs
     return f"{found} ({'as set' if config.vocabulary else chosen})"
 
 
+# A shorter text is cut into characters, as nanoGPT does with tiny shakespeare (1.1 million).
 _FEW_CHARACTERS = 2_000_000
 _MOST_CHARACTERS = 10_000
 _RUNNING_SIZES = [(10_000_000, 2_000), (100_000_000, 4_000), (1_000_000_000, 8_000), (10_000_000_000, 16_000)]
+# 300 are three marks, 256 bytes and 41 merges.
 _LEAST: dict[RunningKind, int] = {"bpe": 300, "characters": FIRST_CONTROL + len(ALL_BYTES) + len(KEPT)}
 """The fewest ids with which running text can be cut into each kind, control ids aside."""
 

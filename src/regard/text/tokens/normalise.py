@@ -15,6 +15,7 @@ def normalise(text: str) -> str:
 
     Idempotent. Joiners (U+200C, U+200D) stay: Persian and emoji need them.
     """
+    # Nothing that is removed is printable, so most text is spared the search.
     if not text.isprintable():
         text = " ".join(_REMOVED.sub("", text).split())
     # Composing comes last, because a removal can bring a letter and its accent together.

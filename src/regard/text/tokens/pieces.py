@@ -25,9 +25,11 @@ def learn(texts: Sequence[str], kind: Kind, size: int, n_control: int) -> Vocabu
         raise DataError("There is no text to learn a vocabulary from: every line is empty.")
     n_pieces = size - FIRST_CONTROL - n_control
     n_free = n_pieces - len(BYTES) - len(ASCII)
+    # At most half of the room, so that a writing system of thousands of characters leaves some for words.
     alphabet = _alphabet(counts, n_free if kind == "characters" else n_free // 2)
     if kind == "characters":
         return Vocabulary(kind, False, n_control, [*BYTES, *ASCII, *alphabet])
+    # A trainer makes a piece of every character that it sees, and rare ones are served by their bytes.
     rare = str.maketrans(dict.fromkeys(set(counts) - set(ASCII) - set(alphabet), _RARE))
     common = (text.translate(rare) for text in texts)
     n_learnt = n_pieces - len(BYTES)

@@ -18,6 +18,7 @@ from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_toke
 from regard.text.tokens.vocabulary import Vocabulary
 
 _LETTERS = r"\p{L}\p{M}\x{200C}\x{200D}"  # with the joiners that Persian needs inside words
+# What is no letter stands alone, digits too: the file of a vocabulary calls that "apart".
 _WORD_OR_MARK = Regex(f" ?[{_LETTERS}]+| ?[^{_LETTERS}]")
 
 
@@ -28,6 +29,7 @@ def pipeline_of(vocabulary: Vocabulary) -> Tokenizer:
     if vocabulary.byte_level:
         return around_bytes(models.BPE(ids, merges))
     if vocabulary.kind == "characters":
+        # Without merges every character is a piece, or its bytes are.
         tokenizer = Tokenizer(models.BPE(ids, [], byte_fallback=True))
         tokenizer.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Fuse()])
         return tokenizer
@@ -45,6 +47,7 @@ def around_words(model: models.Model) -> Tokenizer:
     tokenizer = Tokenizer(model)
     tokenizer.normalizer = normalizers.Prepend(" ")
     tokenizer.pre_tokenizer = pre_tokenizers.Split(_WORD_OR_MARK, "isolated")
+    # Fused first, or the space before every piece would be taken off, and not only that before the text.
     tokenizer.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)])
     return tokenizer
 
@@ -52,6 +55,7 @@ def around_words(model: models.Model) -> Tokenizer:
 def around_bytes(model: models.Model) -> Tokenizer:
     """Return a pipeline for running text, whose pieces are runs of bytes, around a model of pieces."""
     tokenizer = Tokenizer(model)
+    # GPT-2's own pattern; where a passage may end (`passages.CUT`) follows from it.
     words = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Split("<", "isolated"), words])
     tokenizer.decoder = decoders.ByteLevel()

@@ -26,6 +26,7 @@ def learn_running(texts: Iterable[str], kind: RunningKind, size: int, n_control:
     texts: normalised, each read once; the same ones give the same vocabulary. Raises DataError if there is no text.
     """
     some = filter(None, texts)
+    # Texts can be read once only, so the first one is looked at and then put back.
     if (first := next(some, None)) is None:
         raise DataError("There is no text to learn a vocabulary from: every document is empty.")
     learn = _bytes if kind == "bpe" else _characters
@@ -35,12 +36,14 @@ def learn_running(texts: Iterable[str], kind: RunningKind, size: int, n_control:
 def _characters(texts: Iterable[str], n_pieces: int, n_control: int) -> Vocabulary:
     counts = Counter(chain.from_iterable(texts))
     frequent = [c for c, count in counts.items() if count > 1 and c not in KEPT]
+    # Equal counts go by character, so that the order of the texts decides nothing.
     alphabet = sorted(frequent, key=lambda c: (-counts[c], c))
     base = [*ALL_BYTES, *KEPT]
     return Vocabulary("characters", True, n_control, [*base, *alphabet[: max(n_pieces - len(base), 0)]])
 
 
 def _bytes(texts: Iterable[str], n_pieces: int, n_control: int) -> Vocabulary:
+    # All 256 bytes, also those that the text lacks: whatever is encoded later, nothing is unknown.
     trainer = trainers.BpeTrainer(vocab_size=n_pieces, initial_alphabet=list(BYTE_ALPHABET), show_progress=False)
     learner = around_bytes(models.BPE())
     learner.train_from_iterator(texts, trainer)

@@ -97,6 +97,7 @@ class Tokenizer:
 
     def encode_many(self, texts: Sequence[str]) -> list[list[int]]:
         """Return the ids of each text, on all threads."""
+        # The fast one keeps no offsets, which nobody asks for here.
         return [encoding.ids for encoding in self._inner.encode_batch_fast([self.normalise(text) for text in texts])]
 
     def words(self, text: str) -> list[str]:
@@ -119,6 +120,7 @@ class Tokenizer:
         """
         text = self.normalise(text)
         ids = self._inner.encode(text).ids
+        # Counted in bytes, since a piece may be a part of a character.
         n_bytes = [len(self.token_bytes(i)) for i in ids]
         character_at = [i for i, character in enumerate(text) for _ in character.encode()]
         end = len(character_at) - sum(n_bytes)  # -1 where a space was put before the text
@@ -132,6 +134,7 @@ class Tokenizer:
         """Return the text of the ids. What stands for no text is left out; bytes that are no UTF-8 become U+FFFD."""
         if self.running:
             return b"".join(map(self.token_bytes, ids)).decode("utf-8", "replace")
+        # Left out here, because the library knows no special pieces: it would find their names in what a user writes.
         return self._inner.decode([i for i in ids if i >= self._vocabulary.first_piece])
 
     def pieces(self, ids: Sequence[int]) -> list[str]:
@@ -150,6 +153,7 @@ class Tokenizer:
 
     def save(self, path: Path) -> None:
         """Write the vocabulary as JSON."""
+        # The same bytes on every system, since a bundle's manifest has their sha256.
         path.write_text(file.written(self._vocabulary), encoding="utf-8", newline="\n")
 
     @classmethod

@@ -17,10 +17,12 @@ from regard.errors import BundleError, shown
 
 Kind = Literal["bpe", "unigram", "characters"]
 
+# In the order of PAD, BOS and EOS (`regard.batch`), ids that every model relies on.
 SPECIALS = ["<pad>", "<s>", "</s>"]
 FIRST_CONTROL = EOS + 1
 
 ALL_BYTES = [f"<0x{byte:02X}>" for byte in range(256)]
+# 0xC0 and 0xC1 would begin an overlong form, and what is above 0xF4 lies beyond U+10FFFF.
 BYTES = [ALL_BYTES[byte] for byte in range(0x80, 0xF5) if byte not in (0xC0, 0xC1)]
 """The bytes that UTF-8 uses for characters beyond ASCII."""
 ASCII = [chr(code) for code in range(0x20, 0x7F)]
@@ -32,6 +34,7 @@ LONGEST_PIECE = 2**14
 
 MOST_CONTROL = 1024
 
+# With Unicode's own line ends, because a translation has to stay one line.
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
@@ -98,6 +101,7 @@ def refuse_unfit(vocabulary: Vocabulary, name: str) -> None:
     pieces = vocabulary.pieces
     known = set(pieces)
     problem = None
+    # First, because `names` makes as many strings as there are control ids.
     if not 0 <= vocabulary.n_control <= MOST_CONTROL:
         problem = f"it reserves {shown(vocabulary.n_control)} control ids; at most {MOST_CONTROL:,} are known"
     elif vocabulary.running and vocabulary.kind == "unigram":
@@ -126,6 +130,7 @@ def _fits(piece: str, vocabulary: Vocabulary) -> bool:
         return False
     if vocabulary.byte_level:
         return all(character in BYTE_ALPHABET for character in piece)
+    # JSON can spell half of a surrogate pair, which UTF-8 cannot hold.
     if any("\ud800" <= character <= "\udfff" for character in piece):
         return False
     if vocabulary.running:

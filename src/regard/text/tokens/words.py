@@ -23,6 +23,7 @@ def words(text: str) -> list[Span]:
 
     Scripts that put no spaces between words but are no ideographs (Thai, Khmer) come as runs of letters.
     """
+    # One letter stands for one character, so places among the letters are places in the text.
     return [match.span() for match in _WORD.finditer("".join(map(_shape, text)))]
 
 
@@ -57,5 +58,5 @@ def word_of_token(offsets: Sequence[Span], spans: Sequence[Span]) -> list[int]:
         first = min(bisect_right(ends, start), len(spans) - 1)
         last = max(first, bisect_left(starts, end) - 1)
         shared = [min(end, ends[i]) - max(start, starts[i]) for i in range(first, last + 1)]
-        found.append(first + shared.index(max(shared)))
+        found.append(first + shared.index(max(shared)))  # of words that share as many, the first
     return found
