@@ -41,7 +41,7 @@ os.fsync = lambda _: None
 
 forking = multiprocessing.get_context("forkserver")
 forking.set_forkserver_preload(
-    ["pytest", "hypothesis", "torch", "sacrebleu", "matplotlib", "regard.cli.app"]
+    ["pytest", "hypothesis", "torch", "torch._dynamo", "sacrebleu", "matplotlib", "regard.cli.app"]
     + [f"regard.cli.{name}" for name in ("demo", "evaluate", "generate", "inspect", "prove", "train", "translate")]
 )
 """Starts processes that have the heavy imports behind them, which take longer than most of the commands."""

@@ -1,5 +1,7 @@
 import json
 import struct
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -180,3 +182,15 @@ def test_what_is_no_safetensors_file_has_tensors_for_no_layer(tmp_path):
     with pytest.raises(BundleError, match="w is not a safetensors file: ") as caught:
         refuse_more_layers(tmp_path / "w", SMALL)
     assert str(caught.value).isprintable()
+
+
+def test_a_model_is_planned_without_importing_a_compiler():
+    program = (
+        "import sys\n"
+        "from regard.bundle.weights import planned\n"
+        "from regard.models import MODELS\n"
+        "for family, (config, _) in MODELS.items():\n"
+        "    planned(family, config.small(), (300, 300), 0)\n"
+        "assert 'torch._dynamo' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)

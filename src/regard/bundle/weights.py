@@ -1,13 +1,14 @@
 """The weights of a bundle: checked against its settings before memory is taken, and put into a model that drew none."""
 
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from regard.bundle.files import ADVICE, CONFIG, opened
 from regard.errors import BundleError, shown
@@ -36,9 +37,28 @@ def distinct(model: nn.Module) -> dict[str, Tensor]:
     return dict(first.values())
 
 
+class _Undrawn(TorchFunctionMode):
+    """Leaves out whatever would draw random numbers.
+
+    PyTorch would do so for tensors without memory, too, but only after importing its compiler, which takes a second.
+    """
+
+    def __torch_function__(
+        self,
+        function: Callable[..., Any],
+        types: Any,
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        kwargs = kwargs or {}
+        if getattr(function, "__name__", "") in ("normal_", "uniform_"):
+            return args[0] if args else kwargs["tensor"]
+        return function(*args, **kwargs)
+
+
 def planned(family: str, config: Any, vocabularies: tuple[int, int], n_control: int) -> nn.Module:
     """Return a model without memory for its weights, and without having drawn any."""
-    with torch.device("meta"):
+    with torch.device("meta"), _Undrawn():
         model: nn.Module = MODELS[family][1](config, *vocabularies, n_control=n_control)
     return model
 
