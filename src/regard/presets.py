@@ -29,7 +29,7 @@ GPT2: Settings = {
         "warmup_steps": 500,
         "label_smoothing": 0.0,
     },
-    "tokenizer": {"kind": "bpe", "vocabulary": 50257},
+    "tokenizer": {"kind": "bpe", "vocabulary": 50257, "n_control_ids": 0},
 }
 """What the four sizes of GPT-2 share. Radford et al. 2019, table 2."""
 

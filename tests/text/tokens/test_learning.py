@@ -41,7 +41,7 @@ def test_separate_tokenizers_each_know_their_own_side():
 
 def test_the_sentence_says_when_the_text_yields_less_than_allowed():
     _, _, why = train_tokenizers(PAIRS, TokenizerConfig(kind="characters"))
-    assert why == "217 characters and bytes (all that the text yields; up to 1,000 were allowed), for both sides."
+    assert why == "249 characters and bytes (all that the text yields; up to 1,000 were allowed), for both sides."
 
 
 def test_the_sentence_says_for_how_many_pairs_a_size_was_chosen():
@@ -66,7 +66,7 @@ def test_a_vocabulary_is_learnt_from_passages_spread_over_a_text_that_is_very_lo
     monkeypatch.setattr(learning, "LEARNT_FROM_CHARACTERS", 75)
     sampled, reason = train_running_tokenizer(texts, config)
     assert reason.endswith("learnt from one passage in 2.")
-    again = Tokenizer.train_running(texts[::2], "characters", 10_000)
+    again = Tokenizer.train_running(texts[::2], "characters", 10_000, config.n_control_ids)
     assert sampled.fingerprint == again.fingerprint
 
 
@@ -74,7 +74,7 @@ def test_the_kind_is_chosen_by_size_with_the_reason():
     tokenizer, reason = train_running_tokenizer(TEXT, TokenizerConfig())
     n = sum(map(len, TEXT))
     chosen = f"chosen because {n} characters are fewer than 2,000,000: longer pieces would be seen too seldom"
-    assert reason == f"{tokenizer.vocabulary - 259} characters, and bytes for all others ({chosen})."
+    assert reason == f"{tokenizer.vocabulary - 259 - 32} characters, and bytes for all others ({chosen})."
     assert tokenizer.encode("ab") == [tokenizer.encode(c)[0] for c in "ab"]
     tokenizer, reason = train_running_tokenizer(["to be or not to be " * 110_000], TokenizerConfig())
     assert (
@@ -104,7 +104,7 @@ def test_vocabularies_of_byte_level_bpe_grow_with_the_text():
         ({"kind": "unigram"}, "'bpe' or 'characters'"),
         ({"joint": False}, "one side only"),
         ({"kind": "bpe", "vocabulary": 270}, "is 270; for running text, 'bpe' needs 300 at least"),
-        ({"vocabulary": 300}, "is 300; for running text, 'characters' needs 356 at least"),
+        ({"vocabulary": 300}, "is 300; for running text, 'characters' needs 388 at least"),
         ({"vocabulary": 365, "n_control_ids": 10}, "is 365; for running text, 'characters' needs 366 at least"),
         ({"kind": "bpe", "vocabulary": 308, "n_control_ids": 50}, "is 308; for running text, 'bpe' needs 309 at least"),
     ],
@@ -126,7 +126,7 @@ def test_control_ids_must_leave_room_for_what_every_text_needs():
 
 
 def test_running_text_has_control_ids_as_set_and_its_characters_are_counted_without_them():
-    plain, reason = train_running_tokenizer(TEXT, TokenizerConfig())
+    plain, reason = train_running_tokenizer(TEXT, TokenizerConfig(n_control_ids=0))
     controlled, again = train_running_tokenizer(TEXT, TokenizerConfig(n_control_ids=10))
     assert (controlled.n_control, controlled.vocabulary) == (10, plain.vocabulary + 10)
     assert again == reason

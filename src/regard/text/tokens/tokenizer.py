@@ -33,7 +33,7 @@ class TokenizerConfig(BaseModel):
     kind: Literal["bpe", "unigram", "characters"] | None = None
     vocabulary: int | None = Field(default=None, ge=256, le=1_000_000)
     joint: bool = True
-    n_control_ids: int = Field(0, ge=0, le=MOST_CONTROL)
+    n_control_ids: int = Field(32, ge=0, le=MOST_CONTROL)
 
 
 class Tokenizer:
