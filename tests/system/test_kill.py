@@ -49,7 +49,7 @@ def whole(regard, corpus, book, tmp_path_factory):
     return train
 
 
-@pytest.mark.parametrize("n_kills", [5, pytest.param(50, marks=pytest.mark.prove)])
+@pytest.mark.parametrize("n_kills", [3, pytest.param(50, marks=pytest.mark.prove)])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_kills_change_nothing(regard, corpus, book, whole, tmp_path, family, n_kills):
     expected, seconds = whole(family)
@@ -72,7 +72,7 @@ def test_kills_change_nothing(regard, corpus, book, whole, tmp_path, family, n_k
         assert load_bundle(run / "last").card.trained.step == 40
 
 
-@pytest.mark.parametrize("n_signals", [4, pytest.param(30, marks=pytest.mark.prove)])
+@pytest.mark.parametrize("n_signals", [3, pytest.param(30, marks=pytest.mark.prove)])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_asked_to_end_it_saves_and_says_so(regard, corpus, book, whole, tmp_path, number, n_signals):
     expected, seconds = whole("transformer")

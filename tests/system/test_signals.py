@@ -46,7 +46,7 @@ def digest(run: Path) -> str:
     return hashlib.sha256((run / "last" / "model.safetensors").read_bytes()).hexdigest()
 
 
-@pytest.mark.parametrize("n_signals", [6, pytest.param(200, marks=pytest.mark.prove)])
+@pytest.mark.parametrize("n_signals", [4, pytest.param(200, marks=pytest.mark.prove)])
 def test_a_signal_ends_a_training_and_the_same_command_continues_it(command, whole, tmp_path, n_signals):
     expected, seconds = whole
     moments, sent, n_runs = random.Random(5), 0, 0

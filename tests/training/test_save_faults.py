@@ -126,7 +126,7 @@ def newest_step(run: RunFolder) -> int:
     return step
 
 
-@pytest.mark.parametrize("every", [6, pytest.param(1, marks=pytest.mark.prove)])
+@pytest.mark.parametrize("every", [9, pytest.param(1, marks=pytest.mark.prove)])
 @pytest.mark.parametrize("how", ["dies", "is full", "fails"])
 def test_a_fault_at_any_operation_loses_nothing(started, how, every):
     exitcode, operations = run_with_fault(started.path, 0, "no fault")
