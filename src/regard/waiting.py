@@ -77,6 +77,7 @@ class IdleTeams:
         size = torch.get_num_threads()
         if self.held or size < 2:
             return
+        # libgomp counts the threads of our team and of every further one, without its leader.
         n_missing = len(os.sched_getaffinity(0)) - size
         n_teams = max(n_missing, 0) // (size - 1) + 1
         self._enough = threading.Event()
