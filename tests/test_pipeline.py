@@ -130,9 +130,9 @@ def replace_decoding(translator: Translator, **settings) -> Translator:
 
 @pytest.mark.parametrize("texts", [["a", 3], ["a", None], [b"a"]])
 def test_what_is_no_text_is_refused_with_its_place(small, texts):
-    with pytest.raises(DataError, match=rf"^Item {len(texts)} is (int|NoneType|bytes); expected a string\.$"):
+    with pytest.raises(DataError, match=rf"text, item {len(texts)} is (int|NoneType|bytes); expected a string\.$"):
         small.translate(texts)
-    with pytest.raises(DataError, match=rf"^Item {len(texts)} is"):
+    with pytest.raises(DataError, match=rf"texts, item {len(texts)} is"):
         small_generator().score(texts)
 
 
@@ -464,7 +464,7 @@ def test_each_of_several_prompts_is_continued(writing):
         ),
         ({"stop": ["a", ""]}, ConfigError, r"^A stop string is empty, so nothing would be written\."),
         ({"stop": ""}, ConfigError, r"^A stop string is empty"),
-        ({"stop": ["a", 3]}, DataError, r"^Item 2 is int; expected a string\.$"),
+        ({"stop": ["a", 3]}, DataError, r"^stop, item 2 is int; expected a string\.$"),
         ({"beam": 3}, ConfigError, r"^beam is no option of this kind of model\.$"),
         ({"a\x1b[31m": 3}, ConfigError, r"^a\\x1b\[31m is no option of this kind of model\.$"),
         ({"top_k": 0}, ConfigError, r"^top_k is 0: input should be greater than or equal to 1\.$"),
@@ -489,7 +489,7 @@ def test_what_cannot_be_done_is_refused_at_the_call(arguments, error, message, s
 
 
 def test_what_is_no_prompt_is_refused_with_its_place():
-    with pytest.raises(DataError, match=r"^Item 2 is int; expected a string\.$"):
+    with pytest.raises(DataError, match=r"item 2 is int; expected a string\.$"):
         small_generator().generate(["a", 3])
     with pytest.raises(ConfigError, match=r"^stream is for one prompt, and several were given\.$"):
         small_generator().generate(["a", "b"], stream=True)
@@ -589,3 +589,50 @@ def test_a_target_to_explain_is_bounded_as_a_source_is():
     bounded = small_translator(decoding=DecodingConfig(max_target_tokens=5))
     with pytest.raises(DataError, match=r"The target has \d+ tokens; decoding.max_target_tokens is 5"):
         bounded.explain("Eine Frau.", "Eine Frau läuft über die Straße.")
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda t: t.translate(None), "text is NoneType; expected strings"),
+        (lambda t: t.n_best("a", "3"), "'3' translations per text were asked for"),
+        (lambda t: t.n_best("a", True), "True translations per text were asked for"),
+        (lambda t: t.explain(["a"]), "text is list; expected a string"),
+        (lambda t: t.explain("a", 0), "target is int; expected a string"),
+        (lambda t: t.score(["ab", "cd"]), "pairs, item 1: found str; expected a tuple of two strings"),
+        (lambda t: t.score(("A man.", "Ein Mann.")), "pairs, item 1: found str"),
+        (
+            lambda t: t.score([("a", "x" * 20_000)]),
+            "Pair 1 has a side of 20,000 characters",
+        ),
+        (
+            lambda t: t.score([("a", "b"), ("a", "xyzq " * 1_900)]),
+            "Pair 2 has .* target tokens",
+        ),
+    ],
+)
+def test_what_a_translator_cannot_use_is_named(small, call, message):
+    with pytest.raises((ConfigError, DataError), match=message):
+        call(small)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda g: g.generate(3), "prompt is int; expected strings"),
+        (lambda g: g.generate("the", stream=1), "stream is int; it is True or False"),
+        (lambda g: g.generate("the", stop=None), "stop is NoneType; expected strings"),
+        (lambda g: g.explain(b"x"), "text is bytes; expected a string"),
+        (lambda g: g.score(None), "texts is NoneType; expected strings"),
+    ],
+)
+def test_what_a_generator_cannot_use_is_named(call, message):
+    with pytest.raises((ConfigError, DataError), match=message):
+        call(small_generator())
+
+
+def test_a_language_of_a_stranger_is_shown_without_its_control_characters():
+    translator = small_translator()
+    card = translator.bundle.card.model_copy(update={"languages": ("\x1b[31m", "de")})
+    shown_by = repr(Translator(replace(translator.bundle, card=card), CPU))
+    assert "\x1b" not in shown_by and r"\x1b[31m -> de" in shown_by

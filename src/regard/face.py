@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from regard.arguments import language_of, path_of
 from regard.bundle import load_bundle, run_bundle
 from regard.display import Display, Silent
 from regard.errors import ConfigError, DataError
@@ -59,23 +60,29 @@ def train(
     tokenizer and settings the new run begins with.
 
     The same call again continues; so does one with a larger budget. fresh: delete what the run has learnt and start
-    anew. display: where progress is shown. on_event: gets every record that `log.jsonl` gets.
+    anew. display: where progress is shown. on_event: gets every record that `log.jsonl` gets; what it raises ends the
+    training, which continues from its newest checkpoint when it is called again.
 
     SIGINT and SIGTERM save a checkpoint first. Then in an interactive session the call returns the run, which says that
     it was interrupted; elsewhere the signal takes its usual course (KeyboardInterrupt for Ctrl-C).
 
     Raises DataError, ConfigError, BundleError, RunError or TrainingError, each with what to do.
     """
+    refuse_no_display(display)
+    if settings is not None and not isinstance(settings, Mapping):
+        raise ConfigError(f"settings is {type(settings).__name__}; expected a dict, as {{'training.minutes': 5}}.")
+    if on_event is not None and not callable(on_event):
+        raise ConfigError(f"on_event is {type(on_event).__name__}; expected a function of one record.")
     values = dict(settings or {})
     if seed is not None and values.setdefault("training.seed", seed) != seed:
         raise ConfigError(f"seed is {seed}, and training.seed is {values['training.seed']}. Give one of them.")
     request = Request(
-        to=Path(to),
+        to=path_of(to, "to"),
         data=given(data, texts),
         valid=given(valid, valid_texts, "valid", "valid_texts"),
         guard=given(guard, guard_texts, "guard", "guard_texts"),
-        names=named(model, preset, Path(recipe) if recipe is not None else None, nested(values)),
-        start=Path(start) if start is not None else None,
+        names=named(model, preset, path_of(recipe, "recipe") if recipe is not None else None, nested(values)),
+        start=path_of(start, "start") if start is not None else None,
         device=device_of(device),
         fresh=fresh,
     )
@@ -116,20 +123,28 @@ def evaluate(
     none is given. beam: hypotheses kept; the run's where none is given. trained_on: the training text, which the floors
     of a language model then know. Raises ConfigError for an option that does not fit the data, and DataError.
     """
+    refuse_no_display(display)
     found = given(data, texts)
     if found is None:
         raise DataError("There is nothing to evaluate on. Give data, or texts.")
-    bundle = load_bundle(run_bundle(Path(run)))
+    run, language = path_of(run, "run"), language_of(language)
+    bundle = load_bundle(run_bundle(run))
     if bundle.card.job != found.job:
         was = JOBS[bundle.card.job].title if bundle.card.job in JOBS else bundle.card.job
         raise ConfigError(f"{run} was trained on {was}, and the data are {JOBS[found.job].title}.")
-    options = {"language": language, "beam": beam, "trained_on": Given((Path(trained_on),)) if trained_on else None}
+    options = {
+        "language": language,
+        "beam": beam,
+        "trained_on": Given((path_of(trained_on, "trained_on"),)) if trained_on else None,
+    }
     return JOBS[found.job].evaluate(bundle, found, device_of(device), options, display or Silent())
 
 
 def evaluate_files(hypothesis: FileName, reference: FileName, *, language: str | None = None) -> TranslationScores:
     """Return the scores of a file of translations against a file of references, line by line, without a model."""
-    return score_translations(read_lines(Path(hypothesis)), read_lines(Path(reference)), language=language)
+    return score_translations(
+        read_lines(path_of(hypothesis, "hypothesis")), read_lines(path_of(reference, "reference")), language=language
+    )
 
 
 def prove(
@@ -140,8 +155,9 @@ def prove(
     run: whose model is proven; a small one of each family where none is given. Raises BundleError if it cannot be
     loaded.
     """
+    refuse_no_display(display)
     shown = display or Silent()
-    bundle = None if run is None else load_bundle(run_bundle(Path(run)))
+    bundle = None if run is None else load_bundle(run_bundle(path_of(run, "run")))
     named_model = None
     if bundle is not None and run is not None:
         vocabularies = bundle.source_tokenizer.vocabulary, bundle.target_tokenizer.vocabulary
@@ -152,6 +168,12 @@ def prove(
         return list(prove_all(named_model, device_of(device), shown.say))
     finally:
         torch.set_float32_matmul_precision(precision)
+
+
+def refuse_no_display(display: Display | None) -> None:
+    """Raise ConfigError if something else was handed in as a display."""
+    if display is not None and not callable(getattr(display, "say", None)):
+        raise ConfigError(f"display is {type(display).__name__}; expected a display, as regard.display.on_stderr().")
 
 
 def is_interactive() -> bool:

@@ -15,6 +15,7 @@ from typing import Any, Literal, Self, TypeVar, cast, overload
 import torch
 from pydantic import BaseModel, ValidationError
 
+from regard.arguments import pairs_of, path_of, string_of, strings_of
 from regard.batch import BOS, EOS, Batch, collate, collate_text, to_device
 from regard.bundle import Bundle, load_bundle, run_bundle
 from regard.bundle.files import first_problem
@@ -80,10 +81,10 @@ class Translator:
     @classmethod
     def load(cls, path: str | PathLike[str], device: torch.device | str = "auto") -> Self:
         """Return the translator of a run or a bundle directory. Raises BundleError, and ConfigError if it is none."""
-        return cls(load_for("pairs", Path(path)), device)
+        return cls(load_for("pairs", path_of(path, "path")), device)
 
     def __repr__(self) -> str:
-        source, target = (language or "?" for language in self.bundle.card.languages)
+        source, target = (shown(language or "?") for language in self.bundle.card.languages)
         return f"Translator({self.bundle.family}, {source} -> {target}, {n_parameters(self.bundle)} on {self.device})"
 
     @property
@@ -122,12 +123,12 @@ class Translator:
         that, and DataError as `translate` does.
         """
         config = changed(self.decoding, {"beam": beam})
-        if n is not None and not 1 <= n <= config.beam:
+        if n is not None and (type(n) is not int or not 1 <= n <= config.beam):
             raise ConfigError(
-                f"{n} translations per text were asked for; with a beam of {config.beam} there are 1 to {config.beam}. "
-                "Choose another number, or another beam."
+                f"{shown(ascii(n))} translations per text were asked for; with a beam of {config.beam} there are 1 to "
+                f"{config.beam}. Choose another number, or another beam."
             )
-        texts = [text] if isinstance(text, str) else strings(text)
+        texts = [text] if isinstance(text, str) else strings_of(text, "text")
         found = self._search(texts, config)
         if isinstance(text, str):
             if found[0][0].problem is not None:
@@ -153,12 +154,14 @@ class Translator:
             for hypotheses, problem in zip(found, problems, strict=True)
         ]
 
-    def _problem(self, ids: Sequence[int], config: DecodingConfig) -> str | None:
-        """Return why a source cannot be translated, if it cannot."""
+    def _problem(self, ids: Sequence[int], config: DecodingConfig, n_target: int = 1) -> str | None:
+        """Return why a source cannot be translated, if it cannot, or not by so many tokens."""
         if len(ids) > config.max_source_tokens:
             return f"has {len(ids):,} tokens; decoding.max_source_tokens is {config.max_source_tokens:,}"
+        if n_target > config.max_target_tokens:
+            return f"has {n_target:,} target tokens; decoding.max_target_tokens is {config.max_target_tokens:,}"
         positions = self.model.n_positions
-        if positions is not None and len(ids) + 3 > positions:  # EOS, BOS and one token at least
+        if positions is not None and len(ids) + n_target + 2 > positions:  # EOS and BOS
             return f"has {len(ids):,} tokens; this model has learned {positions:,} positions, for both sides"
         return None
 
@@ -173,10 +176,16 @@ class Translator:
 
     def score(self, pairs: Iterable[tuple[str, str]]) -> list[TextScore]:
         """Return what each target costs the model, given its source, the end counted."""
-        given = list(pairs)
+        given = list(pairs_of(pairs, "pairs"))
+        for i, pair in enumerate(given, start=1):
+            if (longest := max(map(len, pair))) > LONGEST:
+                raise DataError(f"Pair {i:,} has a side of {longest:,} characters; a sentence may have {LONGEST:,}.")
         sources = self.bundle.source_tokenizer.encode_many([source for source, _ in given])
         targets = self.bundle.target_tokenizer.encode_many([target for _, target in given])
         encoded = list(zip(sources, targets, strict=True))
+        for i, (source, target) in enumerate(encoded, start=1):
+            if problem := self._problem(source, self.decoding, len(target)):
+                raise DataError(f"Pair {i:,} {problem}.")
         nats = pairs_nll(self.model, encoded, self.device)
         return [TextScore(-n, len(target) + 1) for n, (_, target) in zip(nats, encoded, strict=True)]
 
@@ -191,7 +200,9 @@ class Translator:
         """
         if target is not None and beam is not None:
             raise ConfigError("A beam is for a translation that is looked for, and a target was given. Leave one out.")
-        if (longest := max(len(text), len(target or ""))) > LONGEST:
+        if target is not None:
+            string_of(target, "target")
+        if (longest := max(len(string_of(text, "text")), len(target or ""))) > LONGEST:
             raise DataError(f"A sentence has {longest:,} characters; it may have {LONGEST:,}. Shorten it.")
         text = normalise(text)
         tokenizer = self.bundle.target_tokenizer
@@ -231,7 +242,7 @@ class TextGenerator:
     @classmethod
     def load(cls, path: str | PathLike[str], device: torch.device | str = "auto") -> Self:
         """Return the generator of a run or a bundle directory. Raises BundleError, and ConfigError if it is none."""
-        return cls(load_for("text", Path(path)), device)
+        return cls(load_for("text", path_of(path, "path")), device)
 
     def __repr__(self) -> str:
         return f"TextGenerator({self.bundle.family}, {n_parameters(self.bundle)} on {self.device})"
@@ -281,12 +292,14 @@ class TextGenerator:
         Raises ConfigError for an option that is unknown or out of range, and DataError if a prompt is empty or longer
         than the model's context; at once, also where pieces are yielded later.
         """
+        if not isinstance(stream, bool):
+            raise ConfigError(f"stream is {type(stream).__name__}; it is True or False.")
         if prompt is not None and not isinstance(prompt, str):
             if stream:
                 raise ConfigError("stream is for one prompt, and several were given.")
             # Each with the same seed, so that its text does not depend on its neighbours.
-            return [self.generate(each, stop=stop, **options) for each in strings(prompt)]
-        stops = [stop] if isinstance(stop, str) else strings(stop)
+            return [self.generate(each, stop=stop, **options) for each in strings_of(prompt, "prompt")]
+        stops = [stop] if isinstance(stop, str) else strings_of(stop, "stop")
         if "" in stops:
             raise ConfigError("A stop string is empty, so nothing would be written. Give the text to stop before.")
         if prompt == "":
@@ -322,7 +335,9 @@ class TextGenerator:
         Windows of the model's context advance by half of it, so a token has at least so much before it where its
         document has. Raises DataError if there is no text.
         """
-        return self.score_passages(Passages.of([texts] if isinstance(texts, str) else strings(texts)), batch_tokens)
+        return self.score_passages(
+            Passages.of([texts] if isinstance(texts, str) else strings_of(texts, "texts")), batch_tokens
+        )
 
     def score_passages(self, text: Passages, batch_tokens: int = 4096) -> TextScore:
         """Return what a text that was read costs the model, as `score` does."""
@@ -335,7 +350,7 @@ class TextGenerator:
 
         max_bytes: the memory that the weights may take. Raises DataError if the text is empty or does not fit.
         """
-        text = self.tokenizer.normalise(text)
+        text = self.tokenizer.normalise(string_of(text, "text"))
         if not words(text):
             raise DataError("The text is empty, so there is no attention to show. Give at least one word.")
         ids, offsets = self.tokenizer.encode_with_offsets(text)
@@ -376,7 +391,7 @@ def changed(config: Settings, options: dict[str, Any]) -> Settings:
     given = {name: value for name, value in options.items() if value is not None}
     try:
         # Built anew: a copy with other values would check neither them nor how they fit together.
-        return type(config).model_validate(config.model_dump() | given)
+        return type(config).model_validate(config.model_dump() | given, strict=True)
     except ValidationError as error:
         raise ConfigError(" ".join(map(_problem, error.errors()))) from error
 
@@ -400,15 +415,6 @@ def device_of(device: torch.device | str) -> torch.device:
 def n_parameters(bundle: Bundle) -> str:
     """Return how many parameters a model has, in words."""
     return f"{sum(p.numel() for p in bundle.model.parameters()):,} parameters"
-
-
-def strings(texts: Iterable[str]) -> list[str]:
-    """Return texts as a list. Raises DataError if one of them is none."""
-    found = list(texts)
-    for i, text in enumerate(found, start=1):
-        if not isinstance(text, str):
-            raise DataError(f"Item {i:,} is {type(text).__name__}; expected a string.")
-    return found
 
 
 def refuse_large(model: Model, batch: Batch, max_bytes: int) -> None:

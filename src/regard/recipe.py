@@ -114,7 +114,7 @@ def make_recipe(sections: Sections, family: str, preset: str, layers: Sequence[M
         decoding=(sections.decoding, ...),
     )
     try:
-        recipe = fitting.model_validate({"family": family, "preset": preset, **merged})
+        recipe = fitting.model_validate({"family": family, "preset": preset, **merged}, strict=True)
         return Recipe(**dict(recipe))  # of a class that other processes know
     except ValidationError as error:
         raise ConfigError(" ".join(_problem(details, fitting) for details in error.errors())) from error
@@ -201,12 +201,12 @@ def _said(value: Any) -> str:
     return "not set" if value is None else str(value)
 
 
-def unknown(key: str, known: Sequence[str]) -> str:
-    """Return a sentence about an unknown key, with the nearest known one."""
+def unknown(key: str, known: Sequence[str], what: str = "a setting") -> str:
+    """Return a sentence about an unknown name, with the nearest known one."""
     # Cut, since difflib's time grows with the square of the length, and a file holds keys of any.
     nearest = difflib.get_close_matches(key.rpartition(".")[2][:100], known, n=1, cutoff=0.5)
     hint = f"Did you mean {nearest[0]}?" if nearest else f"Known are {', '.join(known)}."
-    return f"{shown(key)} is not a setting. {hint}"
+    return f"{shown(key)} is not {what}. {hint}"
 
 
 def _problem(details: Any, recipe: type[Recipe]) -> str:

@@ -77,11 +77,15 @@ def test_what_cannot_be_walked_through_is_refused_at_once(data):
 @pytest.mark.parametrize(
     ("items", "place"),
     [
-        *(([("a", "b"), "c"], "2: found str"), ([("a", "b", "c")], "1: found tuple"), ([(1, 2)], "1: found tuple")),
+        *(
+            ([("a", "b"), "c"], "2: found str"),
+            ([("a", "b", "c")], "1: found tuple of str, str, str"),
+            ([(1, 2)], "1: found tuple of int, int"),
+        ),
         *(
             ([("a", "b"), None], "2: found NoneType"),
             ([{"a": "b"}], "1: found dict"),
-            ([("a", None)], "1: found tuple"),
+            ([("a", None)], "1: found tuple of str, NoneType"),
         ),
     ],
     ids=str,

@@ -82,7 +82,7 @@ def test_a_training_without_an_end_is_refused():
 @pytest.mark.parametrize("by", ["call", "file"])
 def test_an_unknown_family_is_refused_with_the_nearest(tmp_path, by):
     (tmp_path / "r.toml").write_text('family = "transformers"\n' if by == "file" else "")
-    with pytest.raises(ConfigError, match=r"^model: transformers is not a setting\. Did you mean transformer\?$"):
+    with pytest.raises(ConfigError, match=r"^model: transformers is not a family\. Did you mean transformer\?$"):
         named("transformers" if by == "call" else None, None, tmp_path / "r.toml", {})
 
 
@@ -123,8 +123,8 @@ def test_a_preset_that_is_asked_for_is_taken_and_single_settings_win():
             TEXT,
             r"^preset: paper is for pairs, and this is text\. Known are quick, tiny, thorough, small, b",
         ),
-        ("smal", None, PAIRS, r"^preset: smal is not a setting\. Did you mean small\?$"),
-        ("zzz\x1b[31m", None, PAIRS, r"^preset: zzz\\x1b\[31m is not a setting\. Known are tiny"),
+        ("smal", None, PAIRS, r"^preset: smal is not a preset\. Did you mean small\?$"),
+        ("zzz\x1b[31m", None, PAIRS, r"^preset: zzz\\x1b\[31m is not a preset\. Known are tiny"),
         (
             "thorough",
             "gpt",
@@ -225,7 +225,7 @@ def test_a_run_that_was_not_begun_has_no_recipe(tmp_path):
     [
         ("model =", "Invalid value"),
         ('preset = "tiny"\n', "it has no 'family'"),
-        ('family = "perceiver"\npreset = "tiny"\n', "family: perceiver is not a setting"),
+        ('family = "perceiver"\npreset = "tiny"\n', "family: perceiver is not a family"),
         ('family = "rnn"\npreset = "tiny"\n[model]\nwidth = -1\n', "model.width is -1"),
         ('family = "rnn"\npreset = "tiny"\n[decoding]\nbeam = 3\ngreedy = true\n', "it is of no known job"),
         ('family = "rnn"\npreset = "tiny"\n[weather]\nsun = 1\n', "weather is not a setting"),
@@ -292,7 +292,7 @@ def test_settings_that_change_the_course_of_the_weights_are_refused_all_at_once(
     )
     with pytest.raises(ConfigError, match=message) as caught:
         refuse_changes(before, after, run, display)
-    assert caught.value.ways == ("fresh",) and display.said == []
+    assert caught.value.ways == ("start", "fresh") and display.said == []
 
 
 def test_another_family_is_refused_without_all_that_follows_from_it(tmp_path):
@@ -308,7 +308,7 @@ def test_settings_that_change_nothing_of_it_are_said(tmp_path):
     refuse_changes(before, after, run, display)
     assert display.said == [
         "note: data.target_language: not set -> de",
-        "note: decoding.beam: 5 -> 2",
+        "note: decoding.beam: 5 -> 2; models that are saved from now on have it, and those that stand there do not",
         f"note: training.checkpoint_steps: 200 -> 7; {CONSEQUENCES['training.checkpoint_steps']}",
         "note: training.epochs: 24.0 -> not set",
         "note: training.minutes: not set -> 3.0",

@@ -113,8 +113,11 @@ def test_the_same_data_is_accepted_also_if_more_is_known_of_it_today(run):
     [
         (card(fingerprint="g"), "as much text, but another one"),
         (card(fingerprint="g", pairs=10), "pairs: 9 -> 10"),
-        (card(validation="w"), "other validation data"),
-        (card(fingerprint="g", pairs=None, validation=None), "pairs: 9 -> None; other validation data"),
+        (card(validation="w"), "other validation data, which are to be given again as at the beginning"),
+        (
+            card(fingerprint="g", pairs=None, validation=None),
+            "pairs: 9 -> None; other validation data, which are to be given again as at the beginning",
+        ),
     ],
 )
 def test_other_data_is_refused_with_what_changed(run, now, change):

@@ -175,7 +175,7 @@ def test_other_settings_are_refused_and_nothing_is_changed(tmp_path):
     recipe = (tmp_path / "run" / "recipe.toml").read_text()
     with pytest.raises(ConfigError, match=r"was begun with other settings: model\.width: 8 -> 12") as caught:
         train_run(asked(tmp_path / "run", model__width=12), None)
-    assert caught.value.ways == ("fresh",) and (tmp_path / "run" / "recipe.toml").read_text() == recipe
+    assert caught.value.ways == ("start", "fresh") and (tmp_path / "run" / "recipe.toml").read_text() == recipe
     assert train_run(asked(tmp_path / "run", model__width=12, fresh=True), None).step == 8
     assert Run.at(tmp_path / "run").recipe.model.width == 12
 

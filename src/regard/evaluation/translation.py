@@ -5,13 +5,14 @@ tokenisation, cased), and in the form of the older literature (lower-cased, punc
 does). The second is made here from plain text, so that nobody has to keep tokenised files.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 
+from regard.arguments import language_of, strings_of
 from regard.errors import DataError
 
 
@@ -44,7 +45,7 @@ class TranslationScores:
 
 
 def score_translations(
-    hypotheses: Sequence[str], references: Sequence[str], *, language: str | None = None
+    hypotheses: Iterable[str], references: Iterable[str], *, language: str | None = None
 ) -> TranslationScores:
     """Return 13a cased BLEU, the literature's lower-cased tokenised BLEU, and chrF.
 
@@ -52,6 +53,8 @@ def score_translations(
     such as "de" or "fr-CA"; it chooses Moses' rules, and without it those of English are used.
     Raises DataError if the counts differ or if there is nothing to score.
     """
+    hypotheses, references = strings_of(hypotheses, "hypotheses"), strings_of(references, "references")
+    language = language_of(language)
     if len(hypotheses) != len(references):
         raise DataError(
             f"There are {len(hypotheses):,} translations and {len(references):,} references; every translation needs "

@@ -13,7 +13,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from regard.errors import DataError, RunError
+from regard.arguments import pairs_of as checked_pairs
+from regard.arguments import path_of
+from regard.errors import DataError, RunError, shown
 from regard.replacing import replacing, standing
 from regard.text.reading.pairs import Pair, Pairs, pairs_of, read_pairs
 from regard.text.reading.passages import Documents, Passages
@@ -25,6 +27,9 @@ Data: TypeAlias = FileName | Iterable[FileName] | Iterable[Pair]
 
 SPOOLED_SOURCE, SPOOLED_TARGET, SPOOLED_TEXT, SPOOLED_ENDS = "source.txt", "target.txt", "texts", "texts.ends"
 SPOOLED = (SPOOLED_SOURCE, SPOOLED_TARGET), (SPOOLED_TEXT, SPOOLED_ENDS)
+LONGEST_NAME = 200
+"""Characters up to which a text that is handed in may be the name of a file by mistake."""
+
 KEPT = "whole"
 """The marker of a corpus that a run keeps (regard/replacing.py)."""
 
@@ -93,12 +98,14 @@ def given(
     if data is not None and texts is not None:
         raise DataError(f"{what} and {what_texts} were both given; a corpus is pairs of sentences or running text.")
     if texts is not None:
+        if isinstance(texts, str) and len(texts) < LONGEST_NAME and "\n" not in texts and Path(texts).is_file():
+            raise DataError(f"{what_texts} is {texts!r}, the name of a file; it takes the text itself. Give {what}.")
         documents = [texts] if isinstance(texts, str) else iterable(texts, what_texts)
         return Given(texts=_texts(documents, what_texts))
     if data is None:
         return None
     if isinstance(data, (str, PathLike)):
-        return Given(files=(Path(data),))
+        return Given(files=(path_of(data, what),))
     items: Iterator[Any] = iter(iterable(data, what))
     try:
         first = next(items)
@@ -110,8 +117,15 @@ def given(
         files = list(items)
         if not all(isinstance(file, (str, PathLike)) for file in files):
             raise DataError(f"{what} mixes files with something else; expected one or two files, or pairs of strings.")
-        return Given(files=tuple(map(Path, files)))
-    return Given(pairs=_pairs(items, what))
+        paths = tuple(path_of(file, what) for file in files)
+        # A sentence has no ending of a file's name, and is most often none of a file.
+        if not any(path.suffix or path.exists() for path in paths):
+            raise DataError(
+                f"{what}: there is no file {shown(files[0])}. Strings are names of files; pairs are tuples of two "
+                "strings."
+            )
+        return Given(files=paths)
+    return Given(pairs=checked_pairs(items, what))
 
 
 def iterable(items: Any, what: str) -> Iterable[Any]:
@@ -154,14 +168,6 @@ def _from_outside(items: Iterable[Any]) -> Iterator[Any]:
         yield from items
     except OSError as error:
         raise _OutsideError(error) from error
-
-
-def _pairs(items: Iterable[Any], what: str) -> Iterator[Pair]:
-    for i, item in enumerate(items, start=1):
-        # The type counts: a string of two letters holds two strings as well.
-        if not (isinstance(item, (tuple, list)) and len(item) == 2 and all(isinstance(side, str) for side in item)):
-            raise DataError(f"{what}, item {i:,}: found {type(item).__name__}; expected a tuple of two strings.")
-        yield item[0], item[1]
 
 
 def _texts(items: Iterable[Any], what: str) -> Iterator[str]:

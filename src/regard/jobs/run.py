@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from regard.arguments import path_of
 from regard.bundle import load_bundle, read_card, run_bundle
 from regard.bundle.card import Card
 from regard.display import Record
@@ -30,7 +31,7 @@ class Run:
     @classmethod
     def at(cls, path: str | PathLike[str]) -> "Run":
         """Return the run in a directory. Raises RunError if there is none."""
-        run = cls(Path(path))
+        run = cls(path_of(path, "path"))
         if not run._folder.path.is_dir() or run._folder.recipe_text() is None:
             raise RunError(f"{run.path} is not a run: it has no recipe.toml. Give the directory that a training made.")
         return run
@@ -102,6 +103,10 @@ class Run:
         """Return the best model at work. Raises BundleError if there is none yet."""
         return load_model(self.path, device)
 
+    def __fspath__(self) -> str:
+        """A run may stand wherever its directory may: `regard.load(run)`."""
+        return str(self.path)
+
     def __repr__(self) -> str:
         try:
             trained = self.card.trained
@@ -118,7 +123,7 @@ def load_model(path: str | PathLike[str], device: torch.device | str = "auto") -
     Raises BundleError if it cannot be loaded, ConfigError if the device is not there.
     """
     place = device_of(device)  # first, since a large bundle takes a while to read
-    bundle = load_bundle(run_bundle(Path(path)))
+    bundle = load_bundle(run_bundle(path_of(path, "path")))
     if bundle.card.job not in JOBS:
         raise BundleError(f"{path} was trained for a job that this release does not know. Use the one that wrote it.")
     user: Any = JOBS[bundle.card.job].user

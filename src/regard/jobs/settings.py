@@ -73,7 +73,7 @@ def named(model: str | None, preset: str | None, recipe: Path | None, settings: 
         )
     family = model or file.get("family")
     if family is not None and family not in MODELS:
-        raise ConfigError(f"model: {unknown(family, list(MODELS))}")
+        raise ConfigError(f"model: {unknown(family, list(MODELS), 'a family')}")
     sections = {name: value for name, value in file.items() if name in (*SECTIONS, "rules")}
     return Named(family, preset or file.get("preset"), (sections, settings))
 
@@ -140,7 +140,7 @@ def preset_of(preset: str, family: str, job: Job) -> Settings:
         if others := [other for other in JOBS.values() if preset in other.presets]:
             known = ", ".join(job.presets)
             raise ConfigError(f"preset: {preset} is for {others[0].name}, and this is {job.name}. Known are {known}.")
-        raise ConfigError(f"preset: {unknown(preset, list(job.presets))}")
+        raise ConfigError(f"preset: {unknown(preset, list(job.presets), 'a preset')}")
     if family not in (families := job.presets[preset]):
         raise ConfigError(f"preset {preset} is for {' and '.join(families)}, not for {family}. Choose another preset.")
     return families[family]
@@ -202,7 +202,7 @@ def recipe_of_run(run: RunFolder) -> Recipe | None:
         content = of_first_format(checked_content(tomllib.loads(text), str(run.recipe)))
         family, preset = content.pop("family"), content.pop("preset")
         if family not in MODELS:
-            raise ConfigError(f"family: {unknown(family, list(MODELS))}")
+            raise ConfigError(f"family: {unknown(family, list(MODELS), 'a family')}")
         # The file names no job. Its section `decoding` is written in full, and each job's has other keys.
         job = next(
             job for job in JOBS.values() if content.get("decoding", {}).keys() <= job.decoding.model_fields.keys()
@@ -252,8 +252,10 @@ def refuse_changes(before: Recipe, after: Recipe, run: RunFolder, display: Displ
         raise ConfigError(
             f"{run.path} was begun with other settings: {'; '.join(refused)}. Give the same settings to continue, or "
             "choose another directory.",
-            ways=["fresh"],
+            ways=["start", "fresh"],
         )
     for name in sorted(allowed):
         also = f"; {CONSEQUENCES[name]}" if name in CONSEQUENCES else ""
+        if name.startswith("decoding."):
+            also = "; models that are saved from now on have it, and those that stand there do not"
         display.say(f"note: {name}: {changed[name]}{also}")

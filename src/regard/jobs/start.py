@@ -103,7 +103,7 @@ def refuse_other_data(before: Card, now: Card, run: RunFolder) -> None:
     if not changed and old["fingerprint"] != new["fingerprint"]:
         changed = ["as much text, but another one"]
     if old.get("validation") != new.get("validation"):
-        changed.append("other validation data")
+        changed.append("other validation data, which are to be given again as at the beginning")
     if changed:
         raise ConfigError(
             f"{run.path} was begun with other data ({'; '.join(changed)}). Give the same data to continue, or choose "

@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import shutil
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
@@ -154,7 +155,7 @@ def refuse_used_up(recipe: Recipe, progress: Progress, n_batches: int) -> None:
         given = " and ".join(f"training.{name}={n:g}" for name, n in budget_in(recipe).items())
         raise ConfigError(
             f"{given} is used up: the run has made {progress.step:,} steps in {progress.seconds / 60:.2f} minutes. "
-            "Give a larger budget, or the one that it was begun with."
+            "Give a larger budget, or none to keep the latest."
         )
 
 
@@ -168,9 +169,20 @@ def claim(run: RunFolder, start: Start, recipe: Recipe, around: Surroundings) ->
         shutil.rmtree(run.data, ignore_errors=True)
 
 
+_ONE_TRAINING = threading.Lock()
+
+
 @contextmanager
 def own_random_numbers(device: torch.device) -> Iterator[None]:
-    """Leave torch's random numbers as they were before the block, which may seed and draw them."""
-    # The device is named, since by default the state of every GPU is copied.
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        yield
+    """Leave torch's random numbers as they were before the block, which may seed and draw them.
+
+    Raises RunError if another training of this process is inside: all threads share one set of random numbers.
+    """
+    if not _ONE_TRAINING.acquire(blocking=False):
+        raise RunError("Another training runs in this process. Wait for it, or train in a process of its own.")
+    try:
+        # The device is named, since by default the state of every GPU is copied.
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+            yield
+    finally:
+        _ONE_TRAINING.release()

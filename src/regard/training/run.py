@@ -9,6 +9,7 @@ RUN/tokens          shards of ids, of a corpus that is too large for memory
 RUN/.lock           held while a training runs; RUN/.owner.json says whose it is
 """
 
+import errno
 import json
 import os
 import platform
@@ -126,17 +127,23 @@ class RunFolder:
         except Timeout:
             raise RunError(f"{self.path} is being trained by {_described(owner)}. Wait, or choose another.") from None
         except OSError as error:
-            lock.release()
-            raise RunError(f"{self.path} cannot be used: {error.strerror}. Choose another directory.") from error
+            self._leave(lock, is_new)
+            way = "Free space" if error.errno == errno.ENOSPC else "Choose another directory"
+            raise RunError(f"{self.path} cannot be used: {error.strerror}. {way}.") from error
         try:
             yield
         finally:
-            owner.unlink(missing_ok=True)
-            if is_new and not self.recipe.exists():  # nothing came of it
-                with suppress(OSError):  # it holds half a recipe, which the next start replaces
-                    (self.path / LOCK).unlink(missing_ok=True)  # before it is free, or another might have taken it
-                    self.path.rmdir()
-            lock.release()
+            self._leave(lock, is_new)
+
+    def _leave(self, lock: FileLock, is_new: bool) -> None:
+        """Let others into the directory; one that was new is removed if nothing came of it."""
+        with suppress(OSError):  # where the directory could not be made, there is none
+            (self.path / OWNER).unlink()
+        if is_new and not self.recipe.exists():
+            with suppress(OSError):  # it holds half a recipe, which the next start replaces
+                (self.path / LOCK).unlink(missing_ok=True)  # before it is free, or another might have taken it
+                self.path.rmdir()
+        lock.release()
 
     def claim(self, fresh: bool, recipe: str) -> None:
         """Make the directory if it is not there and put the recipe into it, whole or not at all.

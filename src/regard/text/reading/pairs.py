@@ -79,6 +79,8 @@ def pairs_of(rows: SentencePairs, name: str = "the data", longest: int = LONGEST
 
 
 def _aligned(paths: Sequence[Path]) -> LinePairs:
+    if all(path.suffix.lower() == ".tsv" for path in paths):
+        raise DataError(f"{paths[0]} and {paths[1]} are two .tsv, and each holds both sides. Give one of them.")
     sources, targets = map(Lines, paths)
     # Checked before there is any pair: one missing line gives every sentence behind it a wrong translation.
     if len(sources) != len(targets):
