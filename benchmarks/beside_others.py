@@ -120,6 +120,7 @@ def shown(speeds: list[float]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
     parser.add_argument("--busy", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=20)
@@ -131,11 +132,11 @@ def main() -> None:
             "training": lambda way: training_speed(folder, way, options.seconds),
             "translation": lambda way: translation_speed(folder, way),
         }
-        print(f"| | {' | '.join(WAYS)} |\n{'|---' * (len(WAYS) + 1)}|")
+        print(f"| | {' | '.join(options.ways)} |\n{'|---' * (len(options.ways) + 1)}|")
         for name, measure in measures.items():
             for n_busy in options.busy:
                 with beside(n_busy):
-                    rounds = [[measure(way) for way in WAYS] for _ in range(options.rounds)]
+                    rounds = [[measure(way) for way in options.ways] for _ in range(options.rounds)]
                 cells = " | ".join(shown(list(speeds)) for speeds in zip(*rounds, strict=True))
                 print(f"| {name}, {n_busy} beside it | {cells} |", flush=True)
 

@@ -167,7 +167,12 @@ def test_a_run_begun_with_other_text_to_validate_on_is_left_alone(regard, corpus
     source, target = corpus
     before = {p: p.read_bytes() for p in trained.rglob("*") if p.is_file()}
     done = regard("train", *corpus, "--to", trained, "--model", "bahdanau", *TINY, "--valid", source, "--valid", target)
-    assert_refused(done, "was begun with other data (pairs: 23 -> 25; other validation data)", "--from RUN", "--fresh")
+    assert_refused(
+        done,
+        "was begun with other data (pairs: 23 -> 25; other validation data, which are to be given again",
+        "--from RUN",
+        "--fresh",
+    )
     assert {p: p.read_bytes() for p in trained.rglob("*") if p.is_file()} == before
 
 

@@ -30,7 +30,11 @@ def losses_of(run: Path) -> list[float]:
 
 
 @pytest.mark.parametrize(
-    ("family", "layers"), [("transformer", ["n_encoder_layers", "n_decoder_layers"]), ("gpt", ["n_layers"])]
+    ("family", "layers"),
+    [
+        pytest.param("transformer", ["n_encoder_layers", "n_decoder_layers"], marks=pytest.mark.prove),
+        ("gpt", ["n_layers"]),
+    ],
 )
 def test_a_compiled_model_trains_as_it_is(regard, corpus, tmp_path, family, layers):
     shallow = [part for name in layers for part in ("--set", f"model.{name}=1")]
