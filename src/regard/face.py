@@ -3,7 +3,6 @@
 import signal
 import sys
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -69,19 +68,16 @@ def train(
     Raises DataError, ConfigError, BundleError, RunError or TrainingError, each with what to do.
     """
     refuse_no_display(display)
-    if settings is not None and not isinstance(settings, Mapping):
-        raise ConfigError(f"settings is {type(settings).__name__}; expected a dict, as {{'training.minutes': 5}}.")
     if on_event is not None and not callable(on_event):
         raise ConfigError(f"on_event is {type(on_event).__name__}; expected a function of one record.")
-    values = dict(settings or {})
-    if seed is not None and values.setdefault("training.seed", seed) != seed:
-        raise ConfigError(f"seed is {seed}, and training.seed is {values['training.seed']}. Give one of them.")
     request = Request(
         to=path_of(to, "to"),
         data=given(data, texts),
         valid=given(valid, valid_texts, "valid", "valid_texts"),
         guard=given(guard, guard_texts, "guard", "guard_texts"),
-        names=named(model, preset, path_of(recipe, "recipe") if recipe is not None else None, nested(values)),
+        names=named(
+            model, preset, path_of(recipe, "recipe") if recipe is not None else None, nested(values_of(settings, seed))
+        ),
         start=path_of(start, "start") if start is not None else None,
         device=device_of(device),
         fresh=fresh,
@@ -157,17 +153,28 @@ def prove(
     """
     refuse_no_display(display)
     shown = display or Silent()
-    bundle = None if run is None else load_bundle(run_bundle(path_of(run, "run")))
     named_model = None
-    if bundle is not None and run is not None:
+    if run is not None:
+        place = path_of(run, "run")
+        bundle = load_bundle(run_bundle(place))
         vocabularies = bundle.source_tokenizer.vocabulary, bundle.target_tokenizer.vocabulary
-        named_model = f"{Path(run).resolve().name} ({bundle.family})", bundle.model, vocabularies  # "." has no name
+        named_model = f"{place.resolve().name} ({bundle.family})", bundle.model, vocabularies  # "." has no name
     precision = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("highest")  # float32 is to be proven as such, and not as TF32
     try:
         return list(prove_all(named_model, device_of(device), shown.say))
     finally:
         torch.set_float32_matmul_precision(precision)
+
+
+def values_of(settings: Mapping[str, Any] | None, seed: int | None) -> dict[str, Any]:
+    """Return the settings that a call names, its seed among them. Raises ConfigError if they contradict each other."""
+    if settings is not None and not isinstance(settings, Mapping):
+        raise ConfigError(f"settings is {type(settings).__name__}; expected a dict, as {{'training.minutes': 5}}.")
+    values = dict(settings or {})
+    if seed is not None and values.setdefault("training.seed", seed) != seed:
+        raise ConfigError(f"seed is {seed}, and training.seed is {values['training.seed']}. Give one of them.")
+    return values
 
 
 def refuse_no_display(display: Display | None) -> None:

@@ -285,3 +285,14 @@ def test_messages_name_the_argument(tmp_path):
         given(None, 3, "valid", "valid_texts")
     with pytest.raises(DataError, match=r"valid_texts, item 1: found int"):
         given(None, [3], "valid", "valid_texts").read_text("file")
+
+
+@pytest.mark.parametrize("text", ["東京は大きい。" * 20, "a" * 5_000, "a\0b", "/", "\ud800"])
+def test_a_text_that_no_file_can_be_called_is_a_text(text):
+    assert given(None, text).job == "text"
+
+
+def test_sentences_that_are_no_files_are_said_and_paths_are_taken_for_such():
+    with pytest.raises(DataError, match=r"there is no file .*Strings are names of files; pairs are tuples"):
+        given(["東京は大きい。" * 20, "Tokyo ist groß."], None)
+    assert given([Path("corpus_en"), Path("corpus_de")], None).job == "pairs"  # as a command line names them

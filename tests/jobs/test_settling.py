@@ -6,7 +6,7 @@ from regard.errors import ConfigError
 from regard.jobs import JOBS
 from regard.jobs.given import given
 from regard.jobs.settings import named, recipe_of_run
-from regard.jobs.settling import Request, budget_in, refuse_other_job
+from regard.jobs.settling import Request, refuse_other_job
 from regard.jobs.training import train_run
 from regard.presets import ON_PAIRS
 from regard.recipe import make_recipe, nested
@@ -15,7 +15,7 @@ from regard.training.run import RunFolder
 
 def test_the_budget_of_a_recipe_is_what_it_names():
     recipe = make_recipe(JOBS["pairs"], "rnn", "tiny", [{"training": {"steps": 3, "minutes": 1.5}}])
-    assert budget_in(recipe) == {"steps": 3.0, "minutes": 1.5}
+    assert recipe.training.budget == {"steps": 3.0, "minutes": 1.5}
 
 
 def test_a_run_is_of_the_job_whose_sections_its_recipe_has(tmp_path):

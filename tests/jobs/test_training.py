@@ -16,7 +16,7 @@ from regard.jobs import JOBS, settings, settling
 from regard.jobs.given import given, spooled_in
 from regard.jobs.run import Run
 from regard.jobs.settings import named, recipe_of_run
-from regard.jobs.settling import Request, budget_in
+from regard.jobs.settling import Request
 from regard.jobs.start import parent_of, same_parent
 from regard.jobs.training import Surroundings, again, claim, data_of, own_random_numbers, refuse_used_up, train_run
 from regard.recipe import make_recipe, nested
@@ -214,7 +214,7 @@ def test_a_new_budget_must_be_larger_than_what_was_used(budget, step, seconds, u
             refuse_used_up(recipe, progress, n_batches=5)
     else:
         refuse_used_up(recipe, progress, n_batches=5)
-    refuse_used_up(recipe, progress.model_copy(update={"budget": budget_in(recipe)}), n_batches=5)
+    refuse_used_up(recipe, progress.model_copy(update={"budget": recipe.training.budget}), n_batches=5)
 
 
 def test_the_budget_of_a_run_of_the_first_format_was_that_of_its_recipe(tmp_path):

@@ -70,17 +70,17 @@ def _generate(
                 state, n_read = model.begin(begun), kept.shape[1] - 1
             logits, state = model.step(ids[:, -1], state)
             n_read += 1
-            if not bool(logits.logsumexp(-1).isfinite()):
+            log_p = logits.log_softmax(-1)
+            if not bool(log_p.max().isfinite()):  # one number that is none makes all of them none
                 raise BundleError(
                     "With these weights the model computes numbers that are not finite. Take another bundle."
                 )
             token = draw(logits, ids, config, random)  # (1,)
-            log_p = logits.log_softmax(-1)[0, token]
             # All of the text, also what the model has forgotten: the penalty counts it.
             ids = torch.cat([ids, token[:, None]], dim=1)
         if int(token) == EOS:
             return
-        yield int(token), float(log_p)
+        yield int(token), float(log_p[0, token])
 
 
 def draw(

@@ -27,9 +27,6 @@ Data: TypeAlias = FileName | Iterable[FileName] | Iterable[Pair]
 
 SPOOLED_SOURCE, SPOOLED_TARGET, SPOOLED_TEXT, SPOOLED_ENDS = "source.txt", "target.txt", "texts", "texts.ends"
 SPOOLED = (SPOOLED_SOURCE, SPOOLED_TARGET), (SPOOLED_TEXT, SPOOLED_ENDS)
-LONGEST_NAME = 200
-"""Characters up to which a text that is handed in may be the name of a file by mistake."""
-
 KEPT = "whole"
 """The marker of a corpus that a run keeps (regard/replacing.py)."""
 
@@ -98,7 +95,7 @@ def given(
     if data is not None and texts is not None:
         raise DataError(f"{what} and {what_texts} were both given; a corpus is pairs of sentences or running text.")
     if texts is not None:
-        if isinstance(texts, str) and len(texts) < LONGEST_NAME and "\n" not in texts and Path(texts).is_file():
+        if isinstance(texts, str) and names_a_file(texts):
             raise DataError(f"{what_texts} is {texts!r}, the name of a file; it takes the text itself. Give {what}.")
         documents = [texts] if isinstance(texts, str) else iterable(texts, what_texts)
         return Given(texts=_texts(documents, what_texts))
@@ -118,14 +115,22 @@ def given(
         if not all(isinstance(file, (str, PathLike)) for file in files):
             raise DataError(f"{what} mixes files with something else; expected one or two files, or pairs of strings.")
         paths = tuple(path_of(file, what) for file in files)
-        # A sentence has no ending of a file's name, and is most often none of a file.
-        if not any(path.suffix or path.exists() for path in paths):
+        # Strings come from Python, and sentences have no ending of a file's name.
+        if all(isinstance(file, str) and not Path(file).suffix and not names_a_file(file) for file in files):
             raise DataError(
                 f"{what}: there is no file {shown(files[0])}. Strings are names of files; pairs are tuples of two "
                 "strings."
             )
         return Given(files=paths)
     return Given(pairs=checked_pairs(items, what))
+
+
+def names_a_file(name: str) -> bool:
+    """Return whether a string is the name of a file that is there; many texts are too long for one, or hold a NUL."""
+    try:
+        return Path(name).is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def iterable(items: Any, what: str) -> Iterable[Any]:

@@ -159,7 +159,7 @@ def refuse_family(family: str, job: Job) -> None:
 
 def checked(recipe: Recipe) -> Recipe:
     """Return a recipe. Raises ConfigError if its sections do not fit together."""
-    if not any(getattr(recipe.training, key) for key in BUDGET_KEYS):
+    if not recipe.training.budget:
         raise ConfigError(
             "The training has no end: training.steps, training.epochs and training.minutes are all not set. Set one."
         )

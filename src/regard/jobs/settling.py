@@ -81,7 +81,7 @@ def _continuing(
     """Return the recipe of a run that continues. Raises ConfigError if the call asks for another course of it."""
     # What the first format did not say: the budget that was planned for, and what "auto" had come to.
     if checkpoint.state.progress.budget is None:
-        checkpoint.state.progress.budget = budget_in(before)
+        checkpoint.state.progress.budget = before.training.budget
     if before.training.precision == "auto":
         computed = checkpoint.bundle.card.arithmetic.precision or "float32"
         before = before.with_section("training", precision=computed)
@@ -123,9 +123,3 @@ def refuse_other_job(before: Recipe, job: Job, run: RunFolder) -> None:
         raise ConfigError(
             f"{run.path} was begun on {was}, and these data are {job.title}. Choose another directory.", ways=["fresh"]
         )
-
-
-def budget_in(recipe: Recipe) -> dict[str, float]:
-    """Return the budget of a recipe by name."""
-    budget = {name: getattr(recipe.training, name) for name in ("steps", "epochs", "minutes")}
-    return {name: float(n) for name, n in budget.items() if n is not None}

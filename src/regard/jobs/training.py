@@ -18,7 +18,7 @@ from regard.errors import ConfigError, DataError, RunError
 from regard.jobs import JOBS
 from regard.jobs.given import Given, keep_spooled, spooled_in
 from regard.jobs.job import Split
-from regard.jobs.settling import Request, Start, budget_in, settle
+from regard.jobs.settling import Request, Start, settle
 from regard.jobs.start import (
     Adapted,
     Resumed,
@@ -151,8 +151,8 @@ def again(checkpoint: Path) -> tuple[Bundle, TrainState]:
 def refuse_used_up(recipe: Recipe, progress: Progress, n_batches: int) -> None:
     """Raise ConfigError if the budget was changed to one that is used up already."""
     budget = budget_of(recipe.training, n_batches)
-    if progress.budget != budget_in(recipe) and budget.progress(progress.step, progress.seconds) >= 1:
-        given = " and ".join(f"training.{name}={n:g}" for name, n in budget_in(recipe).items())
+    if progress.budget != recipe.training.budget and budget.progress(progress.step, progress.seconds) >= 1:
+        given = " and ".join(f"training.{name}={n:g}" for name, n in recipe.training.budget.items())
         raise ConfigError(
             f"{given} is used up: the run has made {progress.step:,} steps in {progress.seconds / 60:.2f} minutes. "
             "Give a larger budget, or none to keep the latest."

@@ -62,6 +62,12 @@ class TrainingConfig(BaseModel):
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     seed: int = Field(1, ge=0, lt=2**32)
 
+    @property
+    def budget(self) -> dict[str, float]:
+        """What ends the training, by name: those of steps, epochs and minutes that are set."""
+        found = {name: getattr(self, name) for name in ("steps", "epochs", "minutes")}
+        return {name: float(n) for name, n in found.items() if n is not None}
+
     @model_validator(mode="after")
     def enough_is_kept(self) -> "TrainingConfig":
         if self.average_checkpoints > self.keep_checkpoints:

@@ -35,7 +35,6 @@ from regard.training.sharding import gathered, unspread
 from regard.training.state import TrainState, restore
 
 STEPS_A_RECORD = 10
-BUDGET = ("steps", "epochs", "minutes")
 MAX_SKIPPED = 10
 
 
@@ -134,7 +133,7 @@ class Trainer:
     def _plan(self) -> None:
         """Plan the learning rate for the budget: from the beginning, or from here if the budget was changed."""
         progress = self.progress
-        budget = {name: float(n) for name in BUDGET if (n := getattr(self.config, name)) is not None}
+        budget = self.config.budget
         # None in a checkpoint of the first format, which did not say it: it is taken for the same.
         if progress.budget not in (None, budget):
             progress.planned_step, progress.planned_seconds = progress.step, progress.seconds
