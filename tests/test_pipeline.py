@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.fakes import CPU, letters, small_bundle
 
-from regard import pipeline
-from regard.batch import BOS, EOS, collate
+from regard.batch import BOS, EOS, collate, collate_text
 from regard.bundle import Bundle, save_bundle
 from regard.bundle.card import Card, DataCard
 from regard.decoding.sampling import SamplingConfig
@@ -20,7 +19,10 @@ from regard.errors import BundleError, ConfigError, DataError
 from regard.inspection.explanation import END
 from regard.models import MODELS
 from regard.models.gpt import GPT, GPTConfig
-from regard.pipeline import TextGenerator, Translator, changed, in_words, longest_beginning, spans_of_ids
+from regard.pipeline import TextGenerator, Translator, changed
+from regard.pipeline import generator as generators
+from regard.pipeline.generator import longest_beginning
+from regard.pipeline.spans import in_words, spans_of_ids
 from regard.text.tokens.tokenizer import Tokenizer, TokenizerConfig
 
 TEXTS = ["Zwei Männer stehen am Herd.", "Eine Frau läuft über die Straße."]
@@ -371,7 +373,7 @@ def writing(monkeypatch):
             prompts.append(prompt)
             return ((i, 0.0) for i in tokenizer.encode(text))
 
-        monkeypatch.setattr(pipeline, "generate", told)
+        monkeypatch.setattr(generators, "generate", told)
         card = bundle.card.model_copy(update={"data": DataCard(documents=documents)})
         return TextGenerator(replace(bundle, card=card), torch.device("cpu"))
 
@@ -388,8 +390,8 @@ def test_no_piece_of_a_stream_ends_inside_a_character(writing):
 def test_bytes_that_end_inside_a_character_are_marked(writing, monkeypatch, stream):
     writes, _ = writing
     generator = writes("東")
-    whole = pipeline.generate
-    monkeypatch.setattr(pipeline, "generate", lambda *arguments: iter(list(whole(*arguments))[:2]))
+    whole = generators.generate
+    monkeypatch.setattr(generators, "generate", lambda *arguments: iter(list(whole(*arguments))[:2]))
     assert "".join(generator.generate("x", stream=stream)) == "\ufffd"
 
 
@@ -533,7 +535,7 @@ def test_documents_cost_what_steps_give_their_tokens():
     expected, n_tokens = 0.0, 0
     for text in texts:
         ids = [BOS, *generator.tokenizer.encode(text), EOS]
-        batch = pipeline.collate_text([ids])
+        batch = collate_text([ids])
         with torch.no_grad():
             log_p = generator.model.logits(generator.model.forward(batch))[0].log_softmax(-1)
         expected += log_p.gather(1, batch.gold[0, :, None]).sum().item()

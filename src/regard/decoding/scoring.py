@@ -1,6 +1,7 @@
 """The log-probability that a model gives to text that is there already. Ids in, nats out."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import torch
 
@@ -10,6 +11,14 @@ from regard.nn.loss import output_loss
 
 Window = tuple[Sequence[int], int]
 """Ids that are read and written one position on, and how many of the last ones written count."""
+
+
+@dataclass(frozen=True, slots=True)
+class TextScore:
+    """What a given text costs a model: the sum of its tokens' log-probabilities, in nats, and how many they are."""
+
+    log_probability: float
+    n_tokens: int
 
 
 @torch.no_grad()

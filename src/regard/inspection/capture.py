@@ -5,11 +5,15 @@ from jaxtyping import Float
 from torch import Tensor
 
 from regard.batch import Batch, take_columns
+from regard.errors import DataError
 from regard.models.protocol import Model
 from regard.nn.trace import Trace
 
 BYTES_A_WEIGHT = 48
 """What a weight takes until it is shown: as a number between tokens and between words, and as a number of Python."""
+
+EXPLAIN_BYTES = 2**30
+"""The memory that attention may take to be looked at, unless more is allowed: a thousand tokens of a small model."""
 
 
 def capture(model: Model, batch: Batch) -> dict[str, Float[Tensor, "H T S"]]:
@@ -39,3 +43,13 @@ def capture_bytes(model: Model, batch: Batch) -> int:
         grown[few] = max(n, grown.get(few, 0))
     maps = capture(model, take_columns(batch, few_source, few_target)).values()
     return BYTES_A_WEIGHT * sum(len(heads) * grown[heads.shape[1]] * grown[heads.shape[2]] for heads in maps)
+
+
+def refuse_large(model: Model, batch: Batch, max_bytes: int) -> None:
+    """Raise DataError if the attention of a sentence needs more memory than may be taken."""
+    needed = capture_bytes(model, batch)
+    if needed > max_bytes:
+        raise DataError(
+            f"The attention of this text needs about {-(-needed // 2**20):,} MiB, and {max_bytes // 2**20:,} MiB are "
+            "allowed. Shorten it, or allow more."
+        )

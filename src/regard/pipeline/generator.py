@@ -1,0 +1,167 @@
+"""Models that were trained on running text, at work: a beginning in, its continuation out."""
+
+import codecs
+from collections.abc import Iterable, Iterator, Sequence
+from os import PathLike
+from typing import Any, Literal, Self, cast, overload
+
+import torch
+
+from regard.arguments import path_of, string_of, strings_of
+from regard.batch import BOS, EOS, collate_text, to_device
+from regard.bundle import Bundle
+from regard.decoding.sampling import SamplingConfig, generate
+from regard.decoding.scoring import TextScore, windows_nll
+from regard.errors import ConfigError, DataError
+from regard.inspection.capture import EXPLAIN_BYTES, capture, refuse_large
+from regard.inspection.explanation import Explanation, explanation_of
+from regard.models.protocol import Model
+from regard.pipeline.loading import changed, device_of, load_for, n_parameters, settings_of
+from regard.pipeline.spans import in_words
+from regard.text.batching.windows import scoring_windows
+from regard.text.encoded.documents import encode_passages
+from regard.text.reading.passages import Passages
+from regard.text.tokens.words import words
+
+
+class TextGenerator:
+    """A bundle of a language model at work on a device: a beginning in, its continuation out."""
+
+    def __init__(self, bundle: Bundle, device: torch.device | str = "auto") -> None:
+        """Raises BundleError if the bundle's settings of sampling cannot be used."""
+        self.bundle, self.device = bundle, device_of(device)
+        bundle.model.to(self.device).eval()
+        self.tokenizer = bundle.target_tokenizer
+        self.sampling = settings_of(bundle, SamplingConfig)
+
+    @classmethod
+    def load(cls, path: str | PathLike[str], device: torch.device | str = "auto") -> Self:
+        """Return the generator of a run or a bundle directory. Raises BundleError, and ConfigError if it is none."""
+        return cls(load_for("text", path_of(path, "path")), device)
+
+    def __repr__(self) -> str:
+        return f"TextGenerator({self.bundle.family}, {n_parameters(self.bundle)} on {self.device})"
+
+    @property
+    def model(self) -> Model:
+        return cast(Model, self.bundle.model)
+
+    @property
+    def context(self) -> int:
+        """The most tokens that the model attends to."""
+        context = self.model.context_length
+        assert context is not None, "only a model with a context is trained on running text"
+        return context
+
+    @overload
+    def generate(
+        self,
+        prompt: str | None = None,
+        *,
+        stream: Literal[False] = False,
+        stop: str | Sequence[str] = (),
+        **options: Any,
+    ) -> str: ...
+    @overload
+    def generate(
+        self, prompt: str | None = None, *, stream: Literal[True], stop: str | Sequence[str] = (), **options: Any
+    ) -> Iterator[str]: ...
+    @overload
+    def generate(
+        self, prompt: Iterable[str], *, stream: Literal[False] = False, stop: str | Sequence[str] = (), **options: Any
+    ) -> list[str]: ...
+    def generate(
+        self,
+        prompt: str | Iterable[str] | None = None,
+        *,
+        stream: bool = False,
+        stop: str | Sequence[str] = (),
+        **options: Any,
+    ) -> str | Iterator[str] | list[str]:
+        """Return the continuation of a prompt, or of nothing, or of each of several; the prompt is not repeated.
+
+        It ends at the end of the document, after max_tokens, or before the first of the `stop` strings. A prompt begins
+        a document if the model was trained on many, and else stands in the middle of one. stream: yield pieces of the
+        text as they are written, none of which ends inside a character. options: settings of `SamplingConfig` by name
+        (max_tokens, greedy, temperature, top_k, top_p, min_p, repetition_penalty, seed) over those of the run.
+        Raises ConfigError for an option that is unknown or out of range, and DataError if a prompt is empty or longer
+        than the model's context; at once, also where pieces are yielded later.
+        """
+        if not isinstance(stream, bool):
+            raise ConfigError(f"stream is {type(stream).__name__}; it is True or False.")
+        if prompt is not None and not isinstance(prompt, str):
+            if stream:
+                raise ConfigError("stream is for one prompt, and several were given.")
+            # Each with the same seed, so that its text does not depend on its neighbours.
+            return [self.generate(each, stop=stop, **options) for each in strings_of(prompt, "prompt")]
+        stops = [stop] if isinstance(stop, str) else strings_of(stop, "stop")
+        if "" in stops:
+            raise ConfigError("A stop string is empty, so nothing would be written. Give the text to stop before.")
+        if prompt == "":
+            raise DataError("The prompt is empty. Give some text to continue, or none to begin a document.")
+        begins = prompt is None or (self.bundle.card.data.documents or 1) > 1
+        ids = [*([BOS] if begins else []), *self.tokenizer.encode(prompt or "")]
+        # Called here and not in the generator below, so that what it refuses is refused at the call.
+        tokens = generate(self.model, ids, changed(self.sampling, options), self.device)
+        pieces = self._pieces((token for token, _ in tokens), stops)
+        return pieces if stream else "".join(pieces)
+
+    def _pieces(self, tokens: Iterator[int], stops: Sequence[str]) -> Iterator[str]:
+        decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+        held = ""
+        for token in tokens:
+            held += decoder.decode(self.tokenizer.token_bytes(token))
+            if found := [at for text in stops if (at := held.find(text)) >= 0]:
+                held = held[: min(found)]
+                break
+            # What may begin a stop string is held back, so that none begins in what was yielded already.
+            n_safe = len(held) - longest_beginning(held, stops)
+            if n_safe:
+                yield held[:n_safe]
+            held = held[n_safe:]
+        else:
+            held += decoder.decode(b"", final=True)  # bytes that never became a character
+        if held:
+            yield held
+
+    def score(self, texts: str | Iterable[str], batch_tokens: int = 4096) -> TextScore:
+        """Return what documents cost the model together, the end of each counted.
+
+        Windows of the model's context advance by half of it, so a token has at least so much before it where its
+        document has. Raises DataError if there is no text.
+        """
+        return self.score_passages(
+            Passages.of([texts] if isinstance(texts, str) else strings_of(texts, "texts")), batch_tokens
+        )
+
+    def score_passages(self, text: Passages, batch_tokens: int = 4096) -> TextScore:
+        """Return what a text that was read costs the model, as `score` does."""
+        ids = encode_passages(text, self.tokenizer)
+        windows = list(scoring_windows(ids, self.context, self.context // 2))
+        return TextScore(-windows_nll(self.model, windows, batch_tokens, self.device), sum(n for _, n in windows))
+
+    def explain(self, text: str, *, max_bytes: int = EXPLAIN_BYTES) -> Explanation:
+        """Return how each word of a text attended to the ones before it.
+
+        max_bytes: the memory that the weights may take. Raises DataError if the text is empty or does not fit.
+        """
+        text = self.tokenizer.normalise(string_of(text, "text"))
+        if not words(text):
+            raise DataError("The text is empty, so there is no attention to show. Give at least one word.")
+        ids, offsets = self.tokenizer.encode_with_offsets(text)
+        if len(ids) >= self.context:  # BOS takes a place; EOS is written only
+            raise DataError(
+                f"The text has {len(ids):,} tokens; the model's context has {self.context:,}, the mark of the "
+                "beginning included. Shorten it."
+            )
+        target, index = in_words(text, offsets)
+        batch = to_device(collate_text([[BOS, *ids, EOS]]), self.device)
+        refuse_large(self.model, batch, max_bytes)
+        return explanation_of(capture(self.model, batch), [], [], target, index, text)
+
+
+def longest_beginning(text: str, stops: Sequence[str]) -> int:
+    """Return the length of the longest end of a text that may be the beginning of one of the stop strings."""
+    # One character less than a stop string at most: a whole one has ended the text before.
+    lengths = (n for stop in stops for n in range(min(len(stop) - 1, len(text)), 0, -1) if text.endswith(stop[:n]))
+    return max(lengths, default=0)

@@ -1,0 +1,203 @@
+"""Models that were trained on pairs, at work: a sentence in, its translations out."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from typing import Self, cast, overload
+
+import torch
+
+from regard.arguments import pairs_of, path_of, string_of, strings_of
+from regard.batch import collate, to_device
+from regard.bundle import Bundle
+from regard.decoding.scoring import TextScore, pairs_nll
+from regard.decoding.search import DecodingConfig, Hypothesis, search
+from regard.errors import BundleError, ConfigError, DataError, shown
+from regard.inspection.capture import EXPLAIN_BYTES, capture, refuse_large
+from regard.inspection.explanation import Explanation, explanation_of
+from regard.models.protocol import Model
+from regard.pipeline.loading import changed, device_of, load_for, n_parameters, settings_of
+from regard.pipeline.spans import in_words, spans_of_ids
+from regard.text.reading.lines import LONGEST
+from regard.text.tokens.normalise import normalise
+
+
+@dataclass(frozen=True, slots=True)
+class Translation:
+    """A target text, its ids, its log-probability in nats with the end counted, and the score it is ranked by.
+
+    problem: why a text of several was not translated; then the text is empty.
+    """
+
+    text: str
+    ids: list[int]
+    log_probability: float
+    score: float
+    problem: str | None = None
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class Translator:
+    """A bundle at work on a device: raw text in, raw text out."""
+
+    def __init__(
+        self, bundle: Bundle, device: torch.device | str = "auto", decoding: DecodingConfig | None = None
+    ) -> None:
+        """decoding: how to search; the bundle's own where none is given. Raises BundleError if that cannot be used."""
+        self.bundle, self.device = bundle, device_of(device)
+        # The bundle's own model and no copy: a training that validates puts it back into training mode.
+        bundle.model.to(self.device).eval()
+        self.decoding = decoding or settings_of(bundle, DecodingConfig)
+
+    @classmethod
+    def load(cls, path: str | PathLike[str], device: torch.device | str = "auto") -> Self:
+        """Return the translator of a run or a bundle directory. Raises BundleError, and ConfigError if it is none."""
+        return cls(load_for("pairs", path_of(path, "path")), device)
+
+    def __repr__(self) -> str:
+        source, target = (shown(language or "?") for language in self.bundle.card.languages)
+        return f"Translator({self.bundle.family}, {source} -> {target}, {n_parameters(self.bundle)} on {self.device})"
+
+    @property
+    def model(self) -> Model:
+        return cast(Model, self.bundle.model)
+
+    # A string is an iterable of strings as well, so the overload for one text stands first.
+    @overload
+    def translate(self, text: str, *, beam: int | None = None) -> Translation: ...  # type: ignore[overload-overlap]
+    @overload
+    def translate(self, text: Iterable[str], *, beam: int | None = None) -> list[Translation]: ...
+    def translate(self, text: str | Iterable[str], *, beam: int | None = None) -> Translation | list[Translation]:
+        """Return the best translation of a text, or of each of several, in order; an empty text has an empty one.
+
+        beam: how many hypotheses are kept; the run's where none is given. A single text that is too long raises
+        DataError; among several it has an empty translation that says its `problem`.
+        """
+        if isinstance(text, str):
+            return self.n_best(text, beam=beam)[0]
+        return [hypotheses[0] for hypotheses in self.n_best(text, beam=beam)]
+
+    @overload
+    def n_best(  # type: ignore[overload-overlap]
+        self, text: str, n: int | None = None, *, beam: int | None = None
+    ) -> list[Translation]: ...
+    @overload
+    def n_best(
+        self, text: Iterable[str], n: int | None = None, *, beam: int | None = None
+    ) -> list[list[Translation]]: ...
+    def n_best(
+        self, text: str | Iterable[str], n: int | None = None, *, beam: int | None = None
+    ) -> list[Translation] | list[list[Translation]]:
+        """Return the best translations of a text, or of each of several, by falling score; no text stands there twice.
+
+        n: the most of them; as many as hypotheses are kept where none is given. Raises ConfigError if n is more than
+        that, and DataError as `translate` does.
+        """
+        config = changed(self.decoding, {"beam": beam})
+        if n is not None and (type(n) is not int or not 1 <= n <= config.beam):
+            raise ConfigError(
+                f"{shown(ascii(n))} translations per text were asked for; with a beam of {config.beam} there are 1 to "
+                f"{config.beam}. Choose another number, or another beam."
+            )
+        texts = [text] if isinstance(text, str) else strings_of(text, "text")
+        found = self._search(texts, config)
+        if isinstance(text, str):
+            if found[0][0].problem is not None:
+                raise DataError(f"The text {found[0][0].problem}.")
+            return found[0][:n]
+        return [hypotheses[:n] for hypotheses in found]
+
+    def _search(self, texts: Sequence[str], config: DecodingConfig) -> list[list[Translation]]:
+        problems = [
+            f"has {len(text):,} characters; a sentence may have {LONGEST:,}" * (len(text) > LONGEST) for text in texts
+        ]
+        # What is too long is not even tokenised, which can take minutes for one word.
+        kept = ["" if problem else text for text, problem in zip(texts, problems, strict=True)]
+        sources = self.bundle.source_tokenizer.encode_many(kept)
+        for i, ids in enumerate(sources):
+            if problem := self._problem(ids, config):
+                problems[i], sources[i] = problem, []  # an empty source costs nothing, and keeps the order
+        found = search(self.model, sources, config, self.device)
+        if not all(hypotheses and math.isfinite(hypotheses[0].score) for hypotheses in found):
+            raise BundleError("With these weights the model computes numbers that are not finite. Take another bundle.")
+        return [
+            [Translation("", [], 0.0, 0.0, problem)] if problem else self._distinct(hypotheses)
+            for hypotheses, problem in zip(found, problems, strict=True)
+        ]
+
+    def _problem(self, ids: Sequence[int], config: DecodingConfig, n_target: int = 1) -> str | None:
+        """Return why a source cannot be translated, if it cannot, or not by so many tokens."""
+        if len(ids) > config.max_source_tokens:
+            return f"has {len(ids):,} tokens; decoding.max_source_tokens is {config.max_source_tokens:,}"
+        if n_target > config.max_target_tokens:
+            return f"has {n_target:,} target tokens; decoding.max_target_tokens is {config.max_target_tokens:,}"
+        positions = self.model.n_positions
+        if positions is not None and len(ids) + n_target + 2 > positions:  # EOS and BOS
+            return f"has {len(ids):,} tokens; this model has learned {positions:,} positions, for both sides"
+        return None
+
+    def _distinct(self, hypotheses: Sequence[Hypothesis]) -> list[Translation]:
+        """Return hypotheses as texts; of those that were cut into pieces in several ways, the best."""
+        by_text: dict[str, Translation] = {}
+        for h in hypotheses:
+            text = self.bundle.target_tokenizer.decode(h.ids)
+            # They come best first, so the first of a text stays.
+            by_text.setdefault(text, Translation(text, h.ids, h.log_probability, h.score))
+        return list(by_text.values())
+
+    def score(self, pairs: Iterable[tuple[str, str]]) -> list[TextScore]:
+        """Return what each target costs the model, given its source, the end counted."""
+        given = list(pairs_of(pairs, "pairs"))
+        for i, pair in enumerate(given, start=1):
+            if (longest := max(map(len, pair))) > LONGEST:
+                raise DataError(f"Pair {i:,} has a side of {longest:,} characters; a sentence may have {LONGEST:,}.")
+        sources = self.bundle.source_tokenizer.encode_many([source for source, _ in given])
+        targets = self.bundle.target_tokenizer.encode_many([target for _, target in given])
+        encoded = list(zip(sources, targets, strict=True))
+        for i, (source, target) in enumerate(encoded, start=1):
+            if problem := self._problem(source, self.decoding, len(target)):
+                raise DataError(f"Pair {i:,} {problem}.")
+        nats = pairs_nll(self.model, encoded, self.device)
+        return [TextScore(-n, len(target) + 1) for n, (_, target) in zip(nats, encoded, strict=True)]
+
+    def explain(
+        self, text: str, target: str | None = None, *, beam: int | None = None, max_bytes: int = EXPLAIN_BYTES
+    ) -> Explanation:
+        """Return the attention between a text and its translation, or the target that is given.
+
+        The ids of the target are forced once through the explaining path, whatever search found them. max_bytes: the
+        memory that the weights may take. Raises DataError if the text is empty, or if more would be needed, and
+        ConfigError if the family has no attention.
+        """
+        if target is not None and beam is not None:
+            raise ConfigError("A beam is for a translation that is looked for, and a target was given. Leave one out.")
+        if target is not None:
+            string_of(target, "target")
+        if (longest := max(len(string_of(text, "text")), len(target or ""))) > LONGEST:
+            raise DataError(f"A sentence has {longest:,} characters; it may have {LONGEST:,}. Shorten it.")
+        text = normalise(text)
+        tokenizer = self.bundle.target_tokenizer
+        best = self.translate(text, beam=beam) if target is None else None  # refuses what is too long
+        source_ids, source_offsets = self.bundle.source_tokenizer.encode_with_offsets(text)
+        if not source_ids:
+            raise DataError("The sentence is empty, so there is no attention to show. Give at least one word.")
+        # Of a translation the ids that search found: its text may be encoded to others.
+        target_ids = tokenizer.encode(target or "") if best is None else best.ids
+        if len(target_ids) > (most := self.decoding.max_target_tokens):
+            raise DataError(f"The target has {len(target_ids):,} tokens; decoding.max_target_tokens is {most:,}.")
+        target_text, target_offsets = spans_of_ids(tokenizer, target_ids)
+        source_words, source_index = in_words(text, source_offsets)
+        target_words, target_index = in_words(target_text, target_offsets)
+        batch = to_device(collate([source_ids], [target_ids]), self.device)
+        refuse_large(self.model, batch, max_bytes)
+        captured = capture(self.model, batch)
+        if not captured:
+            raise ConfigError(
+                f"The family {self.bundle.family} has no attention, so there is nothing to look into. Take a run of "
+                "another family."
+            )
+        title = f"{text} → {target_text}"
+        return explanation_of(captured, source_words, source_index, target_words, target_index, title)
