@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 from contextlib import suppress
@@ -13,6 +14,10 @@ import pytest
 from hypothesis import settings
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A suite that a shell runs in the background inherits this, and a command that it sends SIGINT would never end.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 EXACTLY = ("--set", "training.precision=float32")
 """What two trainings need to be compared to the last digits, also where "auto" would choose bfloat16."""

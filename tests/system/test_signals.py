@@ -46,10 +46,13 @@ def digest(run: Path) -> str:
     return hashlib.sha256((run / "last" / "model.safetensors").read_bytes()).hexdigest()
 
 
-@pytest.mark.parametrize("n_signals", [4, pytest.param(200, marks=pytest.mark.prove)])
-def test_a_signal_ends_a_training_and_the_same_command_continues_it(command, whole, tmp_path, n_signals):
+@pytest.mark.parametrize(
+    ("n_signals", "seed"), [(4, 0), *(pytest.param(50, seed, marks=pytest.mark.prove) for seed in (1, 2, 3, 4))]
+)
+def test_a_signal_ends_a_training_and_the_same_command_continues_it(command, whole, tmp_path, n_signals, seed):
+    """Two hundred of them in four parts, which may run side by side."""
     expected, seconds = whole
-    moments, sent, n_runs = random.Random(5), 0, 0
+    moments, sent, n_runs = random.Random(seed), 0, 0
     while sent < n_signals:
         run, n_runs = tmp_path / str(n_runs), n_runs + 1
         while True:
