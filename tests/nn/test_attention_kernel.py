@@ -1,36 +1,16 @@
 import pytest
 import torch
+from tests.nn.kernels import TOLERANCES, assert_equals_attend, heads, keep_masks
 
 from regard.nn.attention import attend, attend_fast
 from regard.nn.attention_kernel import FEWEST_KEYS, MOST_KEYS, attend_short, is_short
 
 
-def heads(*shape: int) -> torch.Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(sum(shape)), dtype=torch.float64)
-
-
-def keep_masks(n_queries=4, n_keys=6):
-    causal = torch.ones(n_queries, n_keys, dtype=torch.bool).tril(n_keys - n_queries)
-    padded = (torch.arange(n_keys) < n_keys - 2).expand(2, 1, 1, n_keys)
-    an_empty_row = causal.clone()
-    an_empty_row[1] = False
-    return {"none": None, "causal": causal, "padded": padded, "an empty row": an_empty_row}
-
-
 @pytest.mark.parametrize("n_keys", [6, FEWEST_KEYS, 20, 300])
 @pytest.mark.parametrize("mask", keep_masks())
-@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 1e-5), (torch.bfloat16, 0.1)])
+@pytest.mark.parametrize(("dtype", "tolerance"), TOLERANCES)
 def test_the_kernel_equals_attend_in_outputs_and_gradients(n_keys, mask, dtype, tolerance):
-    keep = keep_masks(4, n_keys)[mask]
-    results = []
-    for function in (lambda *qkv: attend(*qkv, keep)[0], lambda *qkv: attend_short(*qkv, keep)):
-        qkv = [heads(2, 3, n, 5).to(dtype).requires_grad_() for n in (4, n_keys, n_keys)]
-        values = function(*qkv)
-        assert values.dtype == dtype
-        values.square().sum().backward()
-        results.append((values, *(x.grad for x in qkv)))
-    for slow, fast in zip(*results, strict=True):
-        torch.testing.assert_close(fast, slow, rtol=0, atol=tolerance)
+    assert_equals_attend(attend_short, n_keys, mask, dtype, tolerance)
 
 
 def test_its_backward_pass_is_that_of_its_forward_pass():

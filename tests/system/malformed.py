@@ -6,6 +6,7 @@ import shutil
 import socket
 import struct
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -72,15 +73,19 @@ def put(name: str, *path: str, value: Any) -> Damage:
     return edited(name, edit)
 
 
-def weights(change: Callable[[dict[str, torch.Tensor]], Any]) -> Damage:
-    """Change the tensors."""
+def tensors_of(name: str, change: Callable[[dict[str, torch.Tensor]], Any]) -> Damage:
+    """Change the tensors in a file, or give others."""
 
     def damage(directory: Path) -> None:
-        tensors = load_file(directory / "model.safetensors")
+        tensors = load_file(directory / name)
         changed = change(tensors)
-        save_file(changed if isinstance(changed, dict) else tensors, directory / "model.safetensors")
+        save_file(changed if isinstance(changed, dict) else tensors, directory / name)
 
     return sealed(damage)
+
+
+weights = partial(tensors_of, "model.safetensors")
+state = partial(tensors_of, "train_state.safetensors")
 
 
 def first(tensors: dict[str, torch.Tensor]) -> str:
@@ -312,17 +317,6 @@ def manifest_damages() -> Iterator[tuple[str, Damage]]:
 def of_checkpoint(damage: Damage, step: int = 12) -> Damage:
     """Do it to a checkpoint of a run."""
     return lambda run: damage(run / "checkpoints" / f"step-{step}")
-
-
-def state(change: Callable[[dict[str, torch.Tensor]], Any]) -> Damage:
-    """Change what the optimisers remember."""
-
-    def damage(checkpoint: Path) -> None:
-        tensors = load_file(checkpoint / "train_state.safetensors")
-        changed = change(tensors)
-        save_file(changed if isinstance(changed, dict) else tensors, checkpoint / "train_state.safetensors")
-
-    return sealed(damage)
 
 
 def momentum(tensors: dict[str, torch.Tensor]) -> str:

@@ -5,25 +5,14 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.text.tokens.learnt import KINDS, learnt
 
 from regard.errors import BundleError
 from regard.text.tokens.file import FORMAT, digits_of, read, written
 from regard.text.tokens.pipeline import pipeline_of
-from regard.text.tokens.tokenizer import Tokenizer, TokenizerConfig
+from regard.text.tokens.tokenizer import Tokenizer
 from regard.text.tokens.vocabulary import SPECIALS, Vocabulary
 
-SENTENCES = ["Zwei Männer stehen am Herd.", "Männer über Männer: 3,50 €!"] * 4
-RUNNING = ["First line.\n\n\tA tab,  two spaces — so.\n" * 6]
-
-
-def learnt(kind: str, n_control: int = 0) -> Vocabulary:
-    """Return a vocabulary for sentences, or for running text."""
-    if kind.startswith("running "):
-        return Tokenizer.train_running(RUNNING, kind.removeprefix("running "), 400, n_control)._vocabulary
-    return Tokenizer.train(SENTENCES, TokenizerConfig(kind=kind, n_control_ids=n_control), 300)._vocabulary
-
-
-KINDS = ["bpe", "unigram", "characters", "running bpe", "running characters"]
 LEARNT = {kind: learnt(kind) for kind in KINDS}
 FIRST = {kind: pipeline_of(vocabulary).to_str() for kind, vocabulary in LEARNT.items()}
 """The file of the first format, which was that of the library `tokenizers`."""

@@ -3,7 +3,6 @@ import tokenizers
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regard.text.tokens.normalise import normalise, normalise_running
 from regard.text.tokens.pipeline import pipeline_of
 from regard.text.tokens.tokenizer import Tokenizer, TokenizerConfig
 
@@ -28,11 +27,13 @@ TRAPS = [
 ]
 ANY_TEXT = st.text(st.characters(exclude_categories=["Cs"])) | st.lists(st.sampled_from(TRAPS)).map("".join)
 
-OF_SENTENCES = {
-    kind: Tokenizer.train(SENTENCES, TokenizerConfig(kind=kind, n_control_ids=3), 320)
-    for kind in ("bpe", "unigram", "characters")
+TOKENIZERS = {
+    **{
+        kind: Tokenizer.train(SENTENCES, TokenizerConfig(kind=kind, n_control_ids=3), 320)
+        for kind in ("bpe", "unigram", "characters")
+    },
+    **{f"running {kind}": Tokenizer.train_running(RUNNING, kind, 400, 3) for kind in ("bpe", "characters")},
 }
-OF_RUNNING = {kind: Tokenizer.train_running(RUNNING, kind, 400, 3) for kind in ("bpe", "characters")}
 
 
 def alone(tokenizer: Tokenizer) -> tokenizers.Tokenizer:
@@ -40,25 +41,17 @@ def alone(tokenizer: Tokenizer) -> tokenizers.Tokenizer:
     return tokenizers.Tokenizer.from_str(pipeline_of(tokenizer._vocabulary).to_str())
 
 
-@pytest.mark.parametrize("kind", OF_SENTENCES)
+@pytest.mark.parametrize("kind", TOKENIZERS)
 @given(text=ANY_TEXT)
-def test_a_pipeline_of_sentences_stands_alone(kind, text):
-    tokenizer, text = OF_SENTENCES[kind], normalise(text)
+def test_a_pipeline_stands_alone(kind, text):
+    tokenizer = TOKENIZERS[kind]
+    text = tokenizer.normalise(text)
     ids = alone(tokenizer).encode(text).ids
     assert ids == tokenizer.encode(text)
     assert alone(tokenizer).decode(ids) == text
 
 
-@pytest.mark.parametrize("kind", OF_RUNNING)
-@given(text=ANY_TEXT)
-def test_a_pipeline_of_running_text_stands_alone(kind, text):
-    tokenizer, text = OF_RUNNING[kind], normalise_running(text)
-    ids = alone(tokenizer).encode(text).ids
-    assert ids == tokenizer.encode(text)
-    assert alone(tokenizer).decode(ids) == text
-
-
-@pytest.mark.parametrize("tokenizer", [*OF_SENTENCES.values(), *OF_RUNNING.values()])
+@pytest.mark.parametrize("tokenizer", TOKENIZERS.values())
 def test_each_name_has_its_id_in_the_pipeline(tokenizer):
     pipeline = pipeline_of(tokenizer._vocabulary)
     names = tokenizer._vocabulary.names
@@ -68,19 +61,19 @@ def test_each_name_has_its_id_in_the_pipeline(tokenizer):
 
 @pytest.mark.parametrize("text", ["a<b", "<<", "x</s>y", "< a"])
 def test_nothing_is_joined_behind_an_angle_bracket(text):
-    for tokenizer in (*OF_SENTENCES.values(), *OF_RUNNING.values()):
+    for tokenizer in TOKENIZERS.values():
         pieces = tokenizer.pieces(tokenizer.encode(text))
         assert not [piece for piece in pieces if "<" in piece and not piece.endswith("<")]
 
 
 def test_words_lead_with_their_space_and_digits_and_marks_stand_alone():
-    pipeline = pipeline_of(OF_SENTENCES["bpe"]._vocabulary)
+    pipeline = pipeline_of(TOKENIZERS["bpe"]._vocabulary)
     text = pipeline.normalizer.normalize_str("Zwei Männer: 35,5")
     words = [word for word, _ in pipeline.pre_tokenizer.pre_tokenize_str(text)]
     assert words == [" Zwei", " Männer", ":", " 3", "5", ",", "5"]
 
 
 def test_joiners_and_accents_stay_inside_a_word():
-    pipeline = pipeline_of(OF_SENTENCES["bpe"]._vocabulary)
+    pipeline = pipeline_of(TOKENIZERS["bpe"]._vocabulary)
     text = pipeline.normalizer.normalize_str("می\u200cخواهم e\u0323")
     assert len(pipeline.pre_tokenizer.pre_tokenize_str(text)) == 2

@@ -5,9 +5,10 @@ from random import Random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.text.tokens.learnt import KINDS, learnt
 
 from regard.errors import BundleError
-from regard.text.tokens.tokenizer import Tokenizer, TokenizerConfig
+from regard.text.tokens.tokenizer import Tokenizer
 from regard.text.tokens.vocabulary import (
     ALL_BYTES,
     ASCII,
@@ -21,17 +22,6 @@ from regard.text.tokens.vocabulary import (
     refuse_unfit,
 )
 
-TEXTS = ["Zwei Männer stehen am Herd.", "Männer über Männer: 3,50 €!"] * 4
-
-
-def learnt(kind: str, n_control: int = 0) -> Vocabulary:
-    """Return a vocabulary for sentences, or for running text."""
-    if kind.startswith("running "):
-        return Tokenizer.train_running(TEXTS, kind.removeprefix("running "), 400, n_control)._vocabulary
-    return Tokenizer.train(TEXTS, TokenizerConfig(kind=kind, n_control_ids=n_control), 300)._vocabulary
-
-
-KINDS = ["bpe", "unigram", "characters", "running bpe", "running characters"]
 LEARNT = {kind: learnt(kind) for kind in KINDS}
 each_kind = pytest.mark.parametrize("kind", KINDS)
 
