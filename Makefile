@@ -2,6 +2,7 @@
 # make test    every test but the long proofs
 # make prove   the long proofs: hundreds of kills, and whatever else takes too long for every day
 # make check   format, lint, types and the import table
+# make docs    write docs/settings.md from the settings as they stand in the code
 # make clean   remove the environment
 #
 # PYTHON=...    the interpreter to build .venv with (3.11 or newer)
@@ -11,7 +12,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: demo test prove check clean
+.PHONY: demo test prove check docs clean
 
 IS_NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for name in python3.11 python3 python; do \
@@ -36,6 +37,9 @@ check: $(BIN)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest --quiet tests/test_boundaries.py
+
+docs: $(BIN)/.installed
+	$(BIN)/regard settings --markdown > docs/settings.md
 
 clean:
 	rm -rf .venv

@@ -1,12 +1,12 @@
-"""How fast are a training and a translation beside other programs, by how their threads wait for each other?
+"""Measure the speed of training and translation beside other programs, by how their threads wait for each other.
 
     python benchmarks/beside_others.py DATA [--busy 0 1 2] [--rounds 3] [--seconds 20]
 
-The Transformer, preset tiny, in float32 and as many threads as there are cores: a training on the first 4,000 pairs of
-DATA/train.en and train.de, and the translation of 500 more sentences with the weights of twenty steps; beside them so
-many processes that do nothing but compute. Target tokens a second and sentences a second, the median of all rounds and
-all of them in brackets. The ways to wait: as the command does it (regard/waiting.py); awake, as OpenMP does it by
-itself; asleep (OMP_WAIT_POLICY=PASSIVE); one thread, which has nobody to wait for.
+The Transformer, preset tiny, in float32, with as many threads as there are cores, is trained on the first 4,000 pairs
+of DATA/train.en and train.de. The next 500 sentences are translated with the weights after twenty steps. Beside them
+run --busy processes that only compute. The table shows target tokens per second and sentences per second: the median of
+all rounds, and all rounds in brackets. The ways to wait are that of the command (regard/waiting.py); awake, OpenMP's
+default; asleep (OMP_WAIT_POLICY=PASSIVE); and one thread, which waits for no other.
 """
 
 import argparse
@@ -53,7 +53,7 @@ def training_words(folder: Path, run: Path, steps: int) -> list[str | Path]:
 
 
 def training_speed(folder: Path, way: str, seconds: float) -> float:
-    """Return the target tokens a second of a training, from some seconds after its first record on."""
+    """Return the target tokens per second of a training, measured after its first record for that many seconds."""
     run = folder / f"run-{time.monotonic_ns()}"
     log = run / "log.jsonl"
 
@@ -75,14 +75,14 @@ def training_speed(folder: Path, way: str, seconds: float) -> float:
 
 
 def wait_for(records: Callable[[], list[dict[str, float]]], n: int) -> list[dict[str, float]]:
-    """Return all records once there are so many."""
+    """Return all records once there are n of them."""
     while len(found := records()) < n:
         time.sleep(0.1)
     return found
 
 
 def translation_speed(folder: Path, way: str) -> float:
-    """Return the sentences a second of a whole command."""
+    """Return the sentences per second of a whole command, its start included."""
     begun = time.perf_counter()
     process = started(way, ["translate", folder / "model"], folder / "sentences.txt")
     if process.wait():
@@ -103,7 +103,7 @@ def prepare(folder: Path, data: Path) -> None:
 
 @contextmanager
 def beside(n_busy: int) -> Iterator[None]:
-    """Run so many processes that only compute."""
+    """Run n_busy processes that only compute."""
     busy = [subprocess.Popen([sys.executable, "-c", BUSY]) for _ in range(n_busy)]
     try:
         yield

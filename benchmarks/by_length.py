@@ -1,9 +1,9 @@
-"""BLEU by the length of the source: where does a model break down?
+"""Print BLEU by the length of the source, to see where a model breaks down.
 
     python benchmarks/by_length.py test.en test.de rnn=rnn.de bahdanau=bahdanau.de --bins 10 20 30 40 50
 
-Each NAME=FILE is a file of translations, as `regard translate` writes them. Lengths are white-space words of the
-source; the bins are 1-9, 10-19, ... and the last is open. Prints a table in Markdown.
+Each NAME=FILE is a file of translations, as `regard translate` writes it. The length of a source is its number of words
+between white space. The bins are 1-9, 10-19, ..., and the last one has no upper limit. The table is in Markdown.
 """
 
 import argparse
@@ -37,7 +37,7 @@ def main() -> None:
 
 
 def bins(borders: Sequence[int]) -> list[tuple[str, int, float]]:
-    """Return label, first length and the length behind the last of every bin, and of all together."""
+    """Return the label, the first length and the length after the last one of every bin, and of all bins together."""
     edges: list[float] = [1, *borders, float("inf")]
     found = [
         (f"{int(a)}-{b - 1:.0f}" if b < float("inf") else f"{int(a)} and more", int(a), b) for a, b in pairwise(edges)
@@ -46,7 +46,7 @@ def bins(borders: Sequence[int]) -> list[tuple[str, int, float]]:
 
 
 def bleu(hypotheses: Sequence[str], references: Sequence[str]) -> float:
-    """Return cased BLEU, 13a; NaN if there is nothing to score."""
+    """Return cased BLEU with 13a tokenisation, or NaN if there is nothing to score."""
     if not hypotheses:
         return float("nan")
     return float(BLEU(tokenize="13a").corpus_score(list(hypotheses), [list(references)]).score)

@@ -1,12 +1,13 @@
-"""Train on a corpus that is too large for memory: made here, tokenised, stopped, resumed, and weighed.
+"""Train on a corpus that is too large for memory, kill and resume the training, and measure its time and memory.
 
     python benchmarks/large_corpus.py FOLDER --pairs 10000000
     python benchmarks/large_corpus.py FOLDER --pairs 10000000 --text
 
-The pairs are random words with a Zipf distribution; a translation is the words of another language backwards. The same
-200 steps are first trained on the corpus's beginning, which fits into memory: what the large one needs more is the cost
-of its size. On the large one the training is killed twice, while it tokenises and while it trains, and goes on. With
---text a language model is trained on the source side as running text.
+The script writes the corpus: pairs of random words with a Zipf distribution, where a translation has the corresponding
+words of another language in reverse order. A training of 200 steps on the beginning of the corpus, which fits into
+memory, comes first: what the large corpus needs in addition is the cost of its size. The training on the large corpus
+is killed twice, while it tokenises and while it trains, and resumed. With --text, a language model is trained on the
+source side as running text.
 """
 
 import argparse
@@ -35,7 +36,7 @@ HELD_OUT = ["--set", "data.validation_pairs=200"]
 
 @dataclass(frozen=True, slots=True)
 class Sitting:
-    """One start of the command. seconds: of wall clock; memory: the peak of what was resident, in MiB."""
+    """One call of the command. seconds: wall-clock time; memory: peak of resident memory, in MiB; said: its stderr."""
 
     seconds: float
     memory: float
@@ -71,17 +72,19 @@ def main() -> None:
     fitting = sit([*small, "--to", run.with_name(f"fitting-{run.name}"), *more, "--fresh"])
     show(f"{SMALL:,} {what}, in memory", fitting)
     tokenising = [r"tokenising: ([1-9][0-9,]*) of (?!\1 )"]
-    show("large: killed while it tokenises", sit([*large, "--to", run, *more], kill_at=tokenising))
-    show("large: goes on, killed while it trains", sit([*large, "--to", run, *more], kill_at=["^step 1[0-9]0 "]))
+    show("large: killed while tokenising", sit([*large, "--to", run, *more], kill_at=tokenising))
+    show("large: resumed, killed while training", sit([*large, "--to", run, *more], kill_at=["^step 1[0-9]0 "]))
     ended = sit([*large, "--to", run, *more])
-    show("large: goes on to its end", ended)
-    print(re.search("Going on from .*", ended.said)[0])  # type: ignore[index]
+    show("large: resumed and finished", ended)
+    print(re.search("Continuing from .*", ended.said)[0])  # type: ignore[index]
     shards = sum(path.stat().st_size for path in run.glob("tokens/*/*"))
-    print(f"{shards / 2**20:,.0f} MiB of shards; {ended.memory - fitting.memory:,.0f} MiB of memory for the corpus")
+    print(
+        f"{shards / 2**20:,.0f} MiB of shards; {ended.memory - fitting.memory:,.0f} MiB more memory than the small one"
+    )
 
 
 def write_corpus(paths: Sequence[Path], n_pairs: int) -> None:
-    """Write the same corpus for the same number of pairs."""
+    """Write a corpus, always the same for the same number of pairs."""
     chance = random.Random(1)
     languages = [[word(chance) for _ in range(N_WORDS)] for _ in range(2)]
     weights = list(accumulate(1 / (rank + 3) for rank in range(N_WORDS)))
@@ -101,7 +104,7 @@ def word(chance: random.Random) -> str:
 
 
 def sit(arguments: Sequence[object], kill_at: Sequence[str] = ()) -> Sitting:
-    """Run `regard train`, to its end or until it has said what matches a pattern, and then kill it."""
+    """Run `regard train` to its end, or kill it once it prints a line that matches a pattern."""
     command = [sys.executable, "-m", "regard", "train", *map(str, arguments), *SETTINGS]
     began, said = time.monotonic(), []
     process = subprocess.Popen(command, stderr=subprocess.PIPE, encoding="utf-8")
@@ -121,7 +124,7 @@ def sit(arguments: Sequence[object], kill_at: Sequence[str] = ()) -> Sitting:
 
 
 def show(what: str, sitting: Sitting) -> None:
-    """Print what a sitting took."""
+    """Print the time and the memory of a call."""
     print(f"{what}: {sitting.seconds:,.0f} s, at most {sitting.memory:,.0f} MiB resident", flush=True)
 
 

@@ -1,4 +1,4 @@
-"""What every trainer is measured by: the same text, the same watch, the same mean."""
+"""What all measured trainers share: the text, the measurement of time and memory, and the mean of the speeds."""
 
 import os
 import statistics
@@ -12,16 +12,17 @@ from pathlib import Path
 SOURCE, TARGET = "en", "de"
 WARM_UP_STEPS = 20
 VOCABULARY = 4000
-STEPS_A_RECORD = 10  # regard's; the others are told to log as often
+STEPS_A_RECORD = 10  # regard's; the others are set to log as often
 FEED_FORWARD, N_HEADS, N_LAYERS, DROPOUT_RATE, LABEL_SMOOTHING = 256, 4, 4, 0.3, 0.1
 WIDTHS = {"transformer": 128, "bahdanau": 256}
 
 
 @dataclass(frozen=True, slots=True)
 class Corpus:
-    """The training text as words that are ids of regard; `unknown` is one that no sentence uses.
+    """The training text, written as regard's ids with spaces between them. unknown: an id that no sentence uses.
 
-    operations: what regard's training computes in matrix products for a target token. gemm_rate: what this machine can.
+    operations: of regard's training, in matrix products, per target token. gemm_rate: operations per second of a large
+    matrix product on this machine.
     """
 
     folder: Path
@@ -37,7 +38,7 @@ class Corpus:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What one training showed."""
+    """What was measured of one training. cores: CPU time by wall time."""
 
     tokens_per_second: float
     peak_mib: float
@@ -45,7 +46,7 @@ class Run:
 
 
 def watch(command: Sequence[str], n_threads: int, log: Path) -> tuple[float, float]:
-    """Run a command on so many threads and return its peak memory in MiB and how many cores it kept busy."""
+    """Run a command on n_threads threads and return its peak memory in MiB and how many cores it kept busy."""
     threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS"), str(n_threads))
     began = time.monotonic()
     with log.open("wb") as output:
@@ -60,9 +61,9 @@ def watch(command: Sequence[str], n_threads: int, log: Path) -> tuple[float, flo
 
 
 def mean_speed(records: Sequence[tuple[int, float]]) -> float:
-    """Return the speed over all records (last step, tokens a second since the record before) after the warm-up.
+    """Return the mean speed of all records (last step, tokens per second since the previous record) after the warm-up.
 
-    Steps hold about equally many tokens, so the mean that counts is that of the times: the harmonic one.
+    All steps have about the same number of tokens, so times have to be averaged: this is the harmonic mean of speeds.
     """
     starts = [0, *(step for step, _ in records)]
     kept = [
@@ -72,5 +73,5 @@ def mean_speed(records: Sequence[tuple[int, float]]) -> float:
 
 
 def say(message: str) -> None:
-    """Print to stderr at once."""
+    """Print to stderr, without buffering."""
     print(message, file=sys.stderr, flush=True)

@@ -1,9 +1,10 @@
-"""Is a training faster in bfloat16 than in float32 here? The table in `regard/runtime.py` is filled from this.
+"""Compare the speed of training in bfloat16 and float32 on this machine, for the table in `regard/runtime.py`.
 
     python benchmarks/precision.py [--families transformer gpt ...] [--widths 64 96 128 256 512] [--rounds 3]
 
-Forward pass, backward pass and update of small models on random ids, in both types in turn; target tokens a second of
-each and their ratio, with the processor's instructions and the rate of a large product beside them.
+Small models are trained on random ids (forward pass, backward pass and update), in both precisions in turn. The table
+shows the target tokens per second of each and their ratio. The line above it shows the processor's instructions and the
+speed of a large matrix product.
 """
 
 import argparse
@@ -28,7 +29,7 @@ VOCABULARY, LENGTH, CELLS, STEPS = 4_000, 16, 2_048, 6
 
 
 def settings_of(family: str, width: int) -> dict[str, Any]:
-    """Return the settings of a model of a width."""
+    """Return the settings of a model of a given width."""
     match family:
         case "rnn":
             return {"width": width, "embedding_width": width}
@@ -40,7 +41,7 @@ def settings_of(family: str, width: int) -> dict[str, Any]:
 
 
 def batches(family: str) -> Iterator[Batch]:
-    """Yield batches of random ids without end."""
+    """Yield batches of random ids, endlessly."""
     random = torch.Generator().manual_seed(1)
     while True:
         rows = torch.randint(3, VOCABULARY, (CELLS // LENGTH, LENGTH), generator=random).tolist()
@@ -48,7 +49,7 @@ def batches(family: str) -> Iterator[Batch]:
 
 
 def tokens_per_second(family: str, width: int, precision: str) -> float:
-    """Return how many target tokens a second are trained on."""
+    """Return the target tokens per second of a training."""
     torch.manual_seed(1)
     config, model_class = MODELS[family]
     model = model_class(config(**settings_of(family, width)), VOCABULARY, VOCABULARY).train()
@@ -67,7 +68,7 @@ def tokens_per_second(family: str, width: int, precision: str) -> float:
 
 
 def gemm_rate(dtype: torch.dtype) -> float:
-    """Return the rate of a product of 2048 x 2048 x 2048, in GFLOP/s."""
+    """Return the speed of a product of two matrices of 2048 x 2048, in GFLOP/s."""
     a, b = (torch.randn(2048, 2048).to(dtype) for _ in range(2))
     a @ b
     began = time.perf_counter()

@@ -1,9 +1,10 @@
-"""The loss of a language model by nanoGPT's protocol: the mean over random windows, short contexts included.
+"""Measure the loss of a language model by nanoGPT's protocol: the mean over random windows, short contexts included.
 
     python benchmarks/random_windows.py RUN validation.txt --windows 2400 --context 128
 
-`regard evaluate` scores a text once, each token with half a context before it at least, which is lower: never compare
-the two. nanoGPT's GPU recipe takes 200 batches of 64 windows of 256, its CPU recipe 20 batches of 12 of 64.
+`regard evaluate` scores each token of a text once, with at least half a context before it. Its loss is lower, so never
+compare the two. nanoGPT's GPU recipe uses 200 batches of 64 windows of 256 tokens; its CPU recipe uses 20 batches of 12
+windows of 64 tokens.
 """
 
 import argparse
@@ -17,12 +18,12 @@ from regard.text.reading.passages import Passages
 
 
 def main() -> None:
-    """Draw the windows and print the mean loss of a token in nats, with its standard error over windows."""
+    """Draw the windows and print the mean loss in nats per token, with its standard error."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path)
     parser.add_argument("text", type=Path)
     parser.add_argument("--windows", type=int, default=2400)
-    parser.add_argument("--context", type=int, default=None, help="default: the model's")
+    parser.add_argument("--context", type=int, default=None, help="tokens of a window [the model's context]")
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     device = torch.device("cpu")
@@ -37,7 +38,7 @@ def main() -> None:
         for i in range(0, len(starts), 24)
     ]
     means = torch.tensor(losses)
-    print(f"{means.mean():.4f} nats a token (standard error {means.std() / len(losses) ** 0.5:.4f}), ", end="")
+    print(f"{means.mean():.4f} nats per token (standard error {means.std() / len(losses) ** 0.5:.4f}), ", end="")
     print(f"{len(starts):,} random windows of {context} tokens")
 
 

@@ -1,4 +1,4 @@
-"""The trainers that regard is measured against, each in an environment of its own with the torch that regard uses."""
+"""The trainers that regard is compared with, each in its own environment with the version of torch that regard uses."""
 
 import argparse
 import importlib.metadata
@@ -40,17 +40,17 @@ class Rival(ABC):
     name: ClassVar[str]
     version: ClassVar[str]
     also: ClassVar[Sequence[str]] = ()
-    """What it imports and does not ask for."""
+    """Packages that it imports but does not declare."""
     models: ClassVar[Sequence[str]]
 
     def __init__(self, python: str) -> None:
-        """Make its environment the first time. python: a Python 3.11."""
+        """Create its environment the first time. python: the command of a Python 3.11."""
         torch = importlib.metadata.version("torch").split("+")[0]
         place = CACHE / f"{self.name.lower()}-{self.version}-torch-{torch}"
         self.python = place / "bin" / "python"
         if (place / "complete").exists():
             return
-        say(f"Making {self.name}'s environment in {place} (once; 1.5 GB or more).")
+        say(f"Creating the environment of {self.name} in {place} (once; 1.5 GB or more).")
         shutil.rmtree(place, ignore_errors=True)
         subprocess.run([python, "-m", "venv", str(place)], check=True)
         pip = [str(self.python), "-m", "pip", "install", "--quiet"]
@@ -60,21 +60,21 @@ class Rival(ABC):
         (place / "complete").touch()
 
     def train(self, options: argparse.Namespace, corpus: Corpus, place: Path, seed: int, steps: int) -> Run:
-        """Train a model of regard's size on the same ids and return what was measured."""
+        """Train a model of the size of regard's on the same ids and return what was measured."""
         recipe = place.with_suffix(".yaml")
         recipe.write_text(json.dumps(self.settings(options, corpus, place, seed, steps)), encoding="utf-8")
         peak, cores = watch(self.command(recipe), options.threads, place.with_suffix(".log"))  # JSON is YAML
         return Run(mean_speed(self.speeds(self.log(place))), peak, cores)
 
     def log(self, place: Path) -> str:
-        """Return what a training has logged."""
+        """Return the log of a training."""
         return place.with_suffix(".log").read_text(encoding="utf-8")
 
     @abstractmethod
     def settings(
         self, options: argparse.Namespace, corpus: Corpus, place: Path, seed: int, steps: int
     ) -> dict[str, Any]:
-        """Return its settings."""
+        """Return its settings for a training."""
 
     @abstractmethod
     def command(self, recipe: Path) -> list[str]:
@@ -82,15 +82,15 @@ class Rival(ABC):
 
     @abstractmethod
     def speeds(self, log: str) -> list[tuple[int, float]]:
-        """Return the step and the target tokens a second since the record before, of each record in its log."""
+        """Return the step of each record in its log, and the target tokens per second since the previous record."""
 
     @abstractmethod
     def n_parameters(self, log: str) -> int:
-        """Return how many parameters its log says that the model has."""
+        """Return the number of parameters of the model, as its log states it."""
 
 
 class JoeyNMT(Rival):
-    """JoeyNMT. Its own "plateau" schedule does not start on this torch; a validation never comes."""
+    """JoeyNMT. Its own "plateau" schedule fails with this version of torch. It is set to never validate."""
 
     name, version = "JoeyNMT", "2.3.0"
     also = ("sentencepiece==0.1.99", "importlib_metadata")

@@ -1,9 +1,9 @@
-"""Target tokens a second in training: regard's tiny models against other trainers', in turn on the same machine.
+"""Compare the training speed of regard's tiny models with that of other trainers, in turn on the same machine.
 
-The others get the very pieces that regard trains on, written as ids with spaces between them, so sequences, vocabulary
-and batch size in tokens are the same. Each round trains all, each in a process of its own; speeds are what each logs
-itself (padding left out, EOS counted, validation left out) after its first steps. This process imports none of them,
-so that a child's peak memory is the child's own.
+The other trainers get the pieces that regard trains on, written as ids with spaces between them, so sequences,
+vocabulary and batch size in tokens are the same. Each round trains with every trainer, each in its own process. Speeds
+are in target tokens per second, as each trainer logs them (without padding and validation, with EOS), after its first
+steps. This process imports none of the trainers, so that the peak memory of a child is its own.
 """
 
 import argparse
@@ -47,10 +47,10 @@ def main() -> None:
     options = arguments()
     rivals = [RIVALS[name](options.python) for name in options.against or ["joeynmt"]]
     ours = {"regard": [], "float32": ["training.precision=float32"]} if options.float32 else {"regard": []}
-    say(f"One-minute load before the start: {os.getloadavg()[0]:.2f}. Anything else that runs spoils the figures.")
+    say(f"One-minute load before the start: {os.getloadavg()[0]:.2f}. Other running programs distort the figures.")
     with tempfile.TemporaryDirectory(prefix="regard-training-speed-") as name:
         work = Path(name)
-        say("Warming up: each of them, and the text as ids.")
+        say("Warming up every trainer, and writing the text as ids.")
         warm, fewest = work / "warm", WARM_UP_STEPS + STEPS_A_RECORD
         regard_run(options, warm, seed=0, steps=fewest)
         spawn = multiprocessing.get_context("spawn")
@@ -78,44 +78,44 @@ def main() -> None:
     print(table([*ours, *(rival.name for rival in rivals)], rounds))
     rate = statistics.median(runs[0].tokens_per_second for runs in rounds) * corpus.operations
     print(
-        f"regard computes {corpus.operations / 1e6:.2f} M operations a target token in matrix products, "
+        f"regard computes {corpus.operations / 1e6:.2f} M operations per target token in matrix products, or "
         f"{rate / 1e9:.1f} GFLOP/s: {rate / corpus.gemm_rate:.0%} of the {corpus.gemm_rate / 1e9:.1f} that this "
-        "machine has in float32."
+        "machine reaches in float32."
     )
 
 
 def arguments() -> argparse.Namespace:
-    """Return the checked options of the command line."""
+    """Return the options of the command line, checked."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", type=Path, help="folder of train.en, train.de, val.en, val.de")
+    parser.add_argument("data", type=Path, help="directory with train.en, train.de, val.en, val.de")
     parser.add_argument("--model", choices=WIDTHS, default="transformer", help="[%(default)s]")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="threads of each training [%(default)s]")
-    processes = "processes of each of regard's trainings, which share its threads [%(default)s]"
+    processes = "processes of a training of regard, which share its threads [%(default)s]"
     parser.add_argument("--processes", type=int, default=1, help=processes)
-    parser.add_argument("--rounds", type=int, default=5, help="pairs of trainings [%(default)s]")
-    parser.add_argument("--regard-steps", type=int, default=180, help="steps of one training [%(default)s]")
-    parser.add_argument("--steps", type=int, default=60, help="steps of another trainer's training [%(default)s]")
-    against = {"choices": list(RIVALS), "help": "another trainer; may be given again [joeynmt]"}
+    parser.add_argument("--rounds", type=int, default=5, help="trainings of each trainer [%(default)s]")
+    parser.add_argument("--regard-steps", type=int, default=180, help="steps of a training of regard [%(default)s]")
+    parser.add_argument("--steps", type=int, default=60, help="steps of a training of another trainer [%(default)s]")
+    against = {"choices": list(RIVALS), "help": "another trainer; may be repeated [joeynmt]"}
     parser.add_argument("--against", action="append", **against)
-    parser.add_argument("--float32", action="store_true", help="train regard also in float32, as the others do")
-    parser.add_argument("--batch-tokens", type=int, default=4096, help="cells of a batch [%(default)s]")
+    parser.add_argument("--float32", action="store_true", help="also train regard in float32, as the others do")
+    parser.add_argument("--batch-tokens", type=int, default=4096, help="tokens and padding of a batch [%(default)s]")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="further settings of regard")
     python = sys.executable if sys.version_info[:2] == (3, 11) else "python3.11"
-    parser.add_argument("--python", default=python, help="a Python 3.11 for the others' environments [%(default)s]")
+    parser.add_argument("--python", default=python, help="Python 3.11 for the environments of the others [%(default)s]")
     options = parser.parse_args()
     missing = [str(path) for path in corpus_files(options.data) if not path.is_file()]
     if missing:
-        parser.error(f"{', '.join(missing)} not found. Give the folder of Multi30k's raw text.")
+        parser.error(f"{', '.join(missing)} not found. Give the directory of Multi30k's raw text.")
     fewest = WARM_UP_STEPS + STEPS_A_RECORD
     if min(options.regard_steps, options.steps) < fewest or options.rounds < 1:
         parser.error(
-            f"at least 1 round and {fewest} steps are needed; the first {WARM_UP_STEPS} steps are not counted."
+            f"at least 1 round and {fewest} steps are needed, since the first {WARM_UP_STEPS} steps are not counted."
         )
     if options.processes < 1 or options.threads % options.processes:
-        parser.error(f"{options.threads} threads cannot be shared by {options.processes} processes.")
+        parser.error(f"{options.threads} threads cannot be divided among {options.processes} processes.")
     for name in options.against or []:
         if options.model not in RIVALS[name].models:
-            parser.error(f"{RIVALS[name].name} is measured with {' and '.join(RIVALS[name].models)} only.")
+            parser.error(f"{RIVALS[name].name} can be compared only with --model {' or '.join(RIVALS[name].models)}.")
     return options
 
 
@@ -125,7 +125,7 @@ def corpus_files(data: Path) -> list[Path]:
 
 
 def regard_run(options: argparse.Namespace, place: Path, seed: int, steps: int, more: Sequence[str] = ()) -> Run:
-    """Train regard's model and return what was measured. Validates once, at the end."""
+    """Train with regard and return what was measured. It validates once, at the end."""
     files = list(map(str, corpus_files(options.data)))
     settings = [
         f"training.steps={steps}",
@@ -152,7 +152,7 @@ def regard_run(options: argparse.Namespace, place: Path, seed: int, steps: int, 
 
 
 def write_corpus(run: Path, options: argparse.Namespace, folder: Path) -> Corpus:
-    """Write training and validation text as ids of the run's tokenizer, with a vocabulary."""
+    """Write the training and validation text as ids of the run's tokenizer, and a vocabulary of these ids."""
     import torch
 
     from regard.batch import EOS
@@ -167,7 +167,7 @@ def write_corpus(run: Path, options: argparse.Namespace, folder: Path) -> Corpus
     folder.mkdir()
     used: set[int] = set()
     n_pairs, n_tokens = 0, {}
-    for split in ("val", "train"):  # the counts that stay are those of train
+    for split in ("val", "train"):  # the last counts are those of train
         pairs = read_pairs([data / f"{split}.{SOURCE}", data / f"{split}.{TARGET}"])
         n_pairs = len(pairs)
         sources, targets = zip(*pairs, strict=True)
@@ -191,9 +191,9 @@ def write_corpus(run: Path, options: argparse.Namespace, folder: Path) -> Corpus
 
 
 def operations_a_token(model: Any, batches: Sequence[Any]) -> float:
-    """Return the operations of a target token in matrix products, padding and its products included.
+    """Return the operations per target token in matrix products, those of padding included.
 
-    A product's backward pass is two products of its size, so training is three times the forward pass.
+    The backward pass of a product is two products of its size, so training costs three times the forward pass.
     """
     import torch
     from torch.utils.flop_counter import FlopCounterMode
@@ -207,7 +207,7 @@ def operations_a_token(model: Any, batches: Sequence[Any]) -> float:
 
 
 def gemm_rate() -> float:
-    """Return the operations a second of a product of two matrices of 2048 x 2048 in float32, the best of five."""
+    """Return the operations per second of a product of two matrices of 2048 x 2048 in float32, the best of five."""
     import torch
 
     a, b = torch.randn(2048, 2048), torch.randn(2048, 2048)
@@ -220,25 +220,25 @@ def gemm_rate() -> float:
 
 
 def check_tokenizer(first: Path, run: Path) -> None:
-    """Stop if a run has trained on other pieces than the others were given."""
+    """Exit if a run was trained with other pieces than the other trainers were given."""
     if (first / "last/tokenizer.json").read_bytes() != (run / "last/tokenizer.json").read_bytes():
-        raise SystemExit("regard's tokenizer differs from run to run, so the two trainers do not see the same pieces.")
+        raise SystemExit("regard's tokenizer differs between runs, so the trainers do not use the same pieces.")
 
 
 def header(options: argparse.Namespace, corpus: Corpus, regard: Path) -> str:
-    """Return what is measured, on what."""
+    """Return what is measured, and on which machine."""
     recipe = tomllib.loads((regard / "recipe.toml").read_text(encoding="utf-8"))
     sections = "\n".join(f"  {name}: {json.dumps(recipe.get(name))}" for name in ("model", "training", "tokenizer"))
     return (
         f"{options.threads} threads, {platform.platform()}, torch {importlib.metadata.version('torch')}\n"
         f"regard: {options.processes} process(es), {corpus.regard_parameters:,} parameters\n{sections}\n"
         f"{corpus.n_pairs:,} pairs, {corpus.vocabulary:,} pieces, {corpus.source_tokens:,} source and "
-        f"{corpus.target_tokens:,} target tokens an epoch; batches of {options.batch_tokens:,} cells"
+        f"{corpus.target_tokens:,} target tokens per epoch; batches of {options.batch_tokens:,} cells"
     )
 
 
 def table(names: Sequence[str], rounds: Sequence[Sequence[Run]]) -> str:
-    """Return every round and the medians: target tokens a second, how many times the others' ours are, and memory."""
+    """Return all rounds and their medians: target tokens per second, ratios of regard to the others, memory, cores."""
     form = ("{:<8}" + "{:>12}" * (4 * len(names) - 1)).format
     others = [f"{names[0]}/{name}"[:11] for name in names[1:]]
     titles = [*names, *others, *(f"{name} MiB" for name in names), *(f"{name} cores"[:11] for name in names)]

@@ -2,7 +2,7 @@
 
     python examples/adapt.py [FOLDER]
 
-A minute on a laptop.
+It takes a minute on a laptop.
 """
 
 import sys
@@ -26,8 +26,8 @@ first = regard.train(
 adapted = regard.train(
     long[:2000],
     to=folder / "long",
-    start=first.path,  # its weights, its tokenizer, its settings
-    guard=short[3000:3200],  # measured beside the validation, decides nothing
+    start=first.path,  # its weights, tokenizer and settings
+    guard=short[3000:3200],  # measured at every validation; does not affect which model is the best
     settings={"training.minutes": 0.3, "training.validation_steps": 50},
 )
 for event in adapted.events():

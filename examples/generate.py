@@ -1,8 +1,8 @@
-"""Train a language model on running text in memory, and let it write.
+"""Train a language model on running text in memory, and generate text with it.
 
     python examples/generate.py [FOLDER]
 
-Half a minute on a laptop. The text is the reference behind Python's help("topics").
+It takes half a minute on a laptop. The text is the reference behind Python's help("topics").
 """
 
 import sys
@@ -14,7 +14,7 @@ from regard.samples.topics import python_topics
 folder = Path(sys.argv[1] if len(sys.argv) > 1 else "example-generate")
 
 run = regard.train(
-    texts=python_topics(),  # any iterable of strings, a document each
+    texts=python_topics(),  # any iterable of strings, each a document
     to=folder / "run",
     preset="demo",
     settings={"training.minutes": 0.3, "training.validation_steps": 50},

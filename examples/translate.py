@@ -1,8 +1,8 @@
-"""Train a translator on pairs in memory, translate with it, and keep the attention of a sentence as a page.
+"""Train a translator on pairs in memory, translate with it, and save the attention of a sentence as a page.
 
     python examples/translate.py [FOLDER]
 
-A minute on a laptop. The pairs are those of `regard demo`; yours come from wherever you have them.
+It takes a minute on a laptop. The pairs are those of `regard demo`; any iterable of pairs will do.
 """
 
 import sys

@@ -23,7 +23,7 @@ TABLE = {
     "text": "errors batch replacing",
     "nn": "errors",
     "arguments": "errors",
-    "evaluation": "errors arguments",
+    "evaluation": "errors arguments text.languages text.numbers",
     "models": "errors batch nn",
     "bundle": "errors batch replacing text nn models",
     "samples": "errors text",
@@ -37,6 +37,7 @@ TABLE = {
     "recipe": "errors text models training presets",
     "jobs": "errors arguments display runtime replacing text models bundle training decoding evaluation pipeline "
     "presets recipe",
+    "settings_reference": "errors text models training recipe jobs",
     "face": "errors arguments display runtime text bundle training evaluation pipeline recipe jobs proof",
     "serving": "errors runtime bundle decoding inspection pipeline",
 }

@@ -59,14 +59,15 @@ def test_a_run_stands_wherever_its_directory_may(tmp_path):
 
 def test_a_process_trains_one_model_at_a_time(tmp_path):
     small = {"training.steps": 2, "model.width": 8, "model.embedding_width": 8, "training.validation_steps": 1}
+    pairs = [(f"a {i}", "b") for i in range(9)]
     refused = []
 
     def again(event: dict) -> None:
         try:
-            regard.train([("a", "b")] * 9, to=tmp_path / "other", settings=small, model="rnn")
+            regard.train(pairs, to=tmp_path / "other", settings=small, model="rnn")
         except RunError as error:
             refused.append(str(error))
 
-    regard.train([("a", "b")] * 9, to=tmp_path / "run", settings=small, model="rnn", on_event=again)
+    regard.train(pairs, to=tmp_path / "run", settings=small, model="rnn", on_event=again)
     assert refused and all("Another training runs in this process. Wait for it" in message for message in refused)
     assert not (tmp_path / "other").exists()

@@ -1,4 +1,4 @@
-"""Train, use and look into sequence models on your own text.
+"""Train, use and inspect sequence models on your own text.
 
     import regard
 
@@ -6,8 +6,7 @@
     translator = regard.load("runs/mine")
     print(translator.translate("A man in a blue shirt."))
 
-What a name stands for is imported when it is first asked for: PyTorch takes a second, which `regard --help` can do
-without.
+Each name is imported on first use: PyTorch takes a second to import, and `regard --help` does not need it.
 """
 
 from importlib import import_module

@@ -1,4 +1,4 @@
-"""The library's face: one call for everything that a command does. Nothing is printed unless a display is handed in."""
+"""The library's API: one function for each command. Nothing is printed unless a display is passed."""
 
 import signal
 import sys
@@ -38,6 +38,8 @@ def train(
     guard_texts: str | Iterable[str] | None = None,
     model: str | None = None,
     preset: str | None = None,
+    source_language: str | None = None,
+    target_language: str | None = None,
     recipe: FileName | None = None,
     settings: Mapping[str, Any] | None = None,
     seed: int | None = None,
@@ -47,36 +49,42 @@ def train(
     display: Display | None = None,
     on_event: OnEvent | None = None,
 ) -> Run:
-    """Train a model into the directory `to`, or continue a run that stands there, and return the run.
+    """Train a model into the directory `to`, or continue the run that is there, and return the run.
 
-    data: pairs of sentences: one .tsv, two files line by line, or tuples of a source and a target. Or running text: one
-    .txt. texts: running text from memory, a document each. What is no file is read once and kept in the run; without
-    data, a run that holds its own continues. valid, valid_texts: what to validate on, which is not kept; else some is
-    held out. guard, guard_texts: what is measured beside it and decides nothing.
+    data: pairs of sentences (one .tsv, two files line by line, or tuples of a source and a target), or running text
+    (one .txt). texts: running text from memory, one document each. Data from memory are read once and stored in the
+    run, which then continues without data. valid, valid_texts: validation data, which are not stored; by default a part
+    of the data is held out. guard, guard_texts: data that are measured at each validation and decide nothing.
 
     model: rnn, bahdanau, transformer or gpt. preset, recipe (a TOML file), settings (`{"training.minutes": 5}`): later
-    ones over earlier ones. seed: the same as the setting training.seed. start: a run or a bundle whose weights,
-    tokenizer and settings the new run begins with.
+    ones override earlier ones. source_language, target_language: codes such as "de", the same as the settings
+    data.source_language and data.target_language; a language that is not given is recognised if that is safe. seed: the
+    same as training.seed. start: a run or a bundle whose weights, tokenizer and settings the new run starts with.
 
-    The same call again continues; so does one with a larger budget. fresh: delete what the run has learnt and start
-    anew. display: where progress is shown. on_event: gets every record that `log.jsonl` gets; what it raises ends the
-    training, which continues from its newest checkpoint when it is called again.
+    The same call continues the run; so does one with a larger budget. fresh: delete the run's models and checkpoints,
+    and start from scratch. display: where progress is shown. on_event: is called with every record of `log.jsonl`; an
+    exception from it ends the training, and the next call continues from the newest checkpoint.
 
-    SIGINT and SIGTERM save a checkpoint first. Then in an interactive session the call returns the run, which says that
-    it was interrupted; elsewhere the signal takes its usual course (KeyboardInterrupt for Ctrl-C).
+    On SIGINT and SIGTERM a checkpoint is saved first. In an interactive session the call then returns the run, with
+    `interrupted` set; elsewhere the signal has its usual effect (KeyboardInterrupt for Ctrl-C).
 
     Raises DataError, ConfigError, BundleError, RunError or TrainingError, each with what to do.
     """
     refuse_no_display(display)
     if on_event is not None and not callable(on_event):
-        raise ConfigError(f"on_event is {type(on_event).__name__}; expected a function of one record.")
+        raise ConfigError(f"on_event is {type(on_event).__name__}; expected a function that takes one record.")
+    short = {
+        "training.seed": seed,
+        "data.source_language": source_language,
+        "data.target_language": target_language,
+    }
     request = Request(
         to=path_of(to, "to"),
         data=given(data, texts),
         valid=given(valid, valid_texts, "valid", "valid_texts"),
         guard=given(guard, guard_texts, "guard", "guard_texts"),
         names=named(
-            model, preset, path_of(recipe, "recipe") if recipe is not None else None, nested(values_of(settings, seed))
+            model, preset, path_of(recipe, "recipe") if recipe is not None else None, nested(values_of(settings, short))
         ),
         start=path_of(start, "start") if start is not None else None,
         device=device_of(device),
@@ -86,18 +94,18 @@ def train(
         train_run(request, display, on_event)
     except Interrupted as interrupted:
         if not is_interactive():
-            signal.raise_signal(interrupted.number)  # as if it had come just now, to whoever handles it
-        # Reached in a script, too, if a handler of its own has heard the signal and let it go on.
+            signal.raise_signal(interrupted.number)  # as if it had just arrived, for the handler that is set
+        # A script gets here, too, if a handler of its own has handled the signal and returned.
         return Run(request.to, interrupted=True)
     return Run(request.to)
 
 
 def load(path: FileName, device: torch.device | str = "auto") -> Translator | TextGenerator:
-    """Return the model of a run (its best one) or of a bundle directory, at work on a device.
+    """Load the best model of a run, or the model of a bundle directory, onto a device.
 
-    A `Translator` if it was trained on pairs, a `TextGenerator` if it was trained on running text. No state of the
-    process is changed: several models live side by side and answer from several threads.
-    Raises BundleError if it cannot be loaded, ConfigError if the device is not there.
+    Returns a `Translator` if it was trained on pairs, a `TextGenerator` if it was trained on running text. Global state
+    is not changed: several models can be loaded side by side, and used from several threads.
+    Raises BundleError if it cannot be loaded, ConfigError if the device does not exist.
     """
     return load_model(path, device)
 
@@ -113,11 +121,11 @@ def evaluate(
     device: torch.device | str = "auto",
     display: Display | None = None,
 ) -> TranslationScores | LanguageScores:
-    """Return the scores of a run or a bundle on data: BLEU in two forms and chrF, or what running text costs.
+    """Return the scores of a run or a bundle on data: BLEU in two forms and chrF, or the cost of running text.
 
-    data, texts: as in `train`. language: the target's, for the tokenisation of the literature's BLEU; the run's where
-    none is given. beam: hypotheses kept; the run's where none is given. trained_on: the training text, which the floors
-    of a language model then know. Raises ConfigError for an option that does not fit the data, and DataError.
+    data, texts: as in `train`. language: of the target, for the tokenisation of BLEU; by default the run's. beam: the
+    beam size; by default the run's. trained_on: the training text, so that the baselines of a language model know it,
+    too. Raises ConfigError for an option that does not fit the data, and DataError.
     """
     refuse_no_display(display)
     found = given(data, texts)
@@ -146,9 +154,9 @@ def evaluate_files(hypothesis: FileName, reference: FileName, *, language: str |
 def prove(
     run: FileName | None = None, *, device: torch.device | str = "auto", display: Display | None = None
 ) -> list[Proof]:
-    """Return the proofs on this machine that every fast path equals its definition, outputs and gradients.
+    """Return the proofs on this machine that every fast path equals its definition, in outputs and gradients.
 
-    run: whose model is proven; a small one of each family where none is given. Raises BundleError if it cannot be
+    run: the run whose model is used; by default a small random model of each family. Raises BundleError if it cannot be
     loaded.
     """
     refuse_no_display(display)
@@ -160,29 +168,34 @@ def prove(
         vocabularies = bundle.source_tokenizer.vocabulary, bundle.target_tokenizer.vocabulary
         named_model = f"{place.resolve().name} ({bundle.family})", bundle.model, vocabularies  # "." has no name
     precision = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("highest")  # float32 is to be proven as such, and not as TF32
+    torch.set_float32_matmul_precision("highest")  # float32 itself is proven, not TF32
     try:
         return list(prove_all(named_model, device_of(device), shown.say))
     finally:
         torch.set_float32_matmul_precision(precision)
 
 
-def values_of(settings: Mapping[str, Any] | None, seed: int | None) -> dict[str, Any]:
-    """Return the settings that a call names, its seed among them. Raises ConfigError if they contradict each other."""
+def values_of(settings: Mapping[str, Any] | None, short: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of a call, with those given as arguments of their own: `short`, None if not given.
+
+    Raises ConfigError if they contradict each other.
+    """
     if settings is not None and not isinstance(settings, Mapping):
-        raise ConfigError(f"settings is {type(settings).__name__}; expected a dict, as {{'training.minutes': 5}}.")
+        raise ConfigError(f"settings is {type(settings).__name__}; expected a dict, e.g. {{'training.minutes': 5}}.")
     values = dict(settings or {})
-    if seed is not None and values.setdefault("training.seed", seed) != seed:
-        raise ConfigError(f"seed is {seed}, and training.seed is {values['training.seed']}. Give one of them.")
+    for name, value in short.items():
+        if value is not None and values.setdefault(name, value) != value:
+            argument = name.partition(".")[2]
+            raise ConfigError(f"{argument} is {value}, and {name} is {values[name]}. Give one of them.")
     return values
 
 
 def refuse_no_display(display: Display | None) -> None:
-    """Raise ConfigError if something else was handed in as a display."""
+    """Raise ConfigError if `display` is not a display."""
     if display is not None and not callable(getattr(display, "say", None)):
-        raise ConfigError(f"display is {type(display).__name__}; expected a display, as regard.display.on_stderr().")
+        raise ConfigError(f"display is {type(display).__name__}; expected a display, e.g. regard.display.on_stderr().")
 
 
 def is_interactive() -> bool:
-    """Return whether somebody types at this process: in a notebook, in IPython or at Python's own prompt."""
+    """Return whether the process is interactive: a notebook, IPython or Python's own prompt."""
     return hasattr(sys, "ps1") or "ipykernel" in sys.modules

@@ -35,18 +35,18 @@ class Rules(BaseModel):
 
     normalisation: of text before it is cut into pieces. split: which pairs, or which part of a text, are held out.
     passages: where a long text is cut. precision: the table that chooses it. budget: how warm-up and intervals follow
-    from it. score: which one decides about the best model.
+    from it. score: which one decides about the best model, and how it is computed.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     # Literals, so that a run of a later release with another rule is refused, and not continued by ours.
-    normalisation: Literal[1] = 1
-    split: Literal[1] = 1
-    passages: Literal[1] = 1
+    normalisation: Literal[1, 2] = 2
+    split: Literal[1, 2] = 2
+    passages: Literal[1, 2] = 2
     precision: Literal[1] = 1
-    budget: Literal[1] = 1
-    score: Literal[1] = 1
+    budget: Literal[1, 2] = 2
+    score: Literal[1, 2] = 2
 
 
 class Origin(BaseModel):

@@ -74,7 +74,7 @@ def test_what_was_tied_is_tied_again(saved):
 def test_sides_that_share_a_tokenizer_share_it_again(saved):
     assert names_in(saved) == FILES
     loaded = load_bundle(saved)
-    assert loaded.source_tokenizer is loaded.target_tokenizer
+    assert loaded.source_tokenizer.shares(loaded.target_tokenizer)
 
 
 def test_each_side_keeps_a_tokenizer_of_its_own(tokenizer, tmp_path):
@@ -290,7 +290,8 @@ def test_a_bundle_of_the_first_format_is_read(bundle, saved):
     loaded = load_bundle(saved)
     assert same_weights(loaded.model, bundle.model)
     assert (loaded.card.trained.step, loaded.card.trained.pool) == (7, 2)
-    assert loaded.target_tokenizer.fingerprint == bundle.target_tokenizer.fingerprint
+    assert loaded.target_tokenizer.normalisation == 1  # as every model of that format was trained
+    assert loaded.target_tokenizer.encode("two cats") == bundle.target_tokenizer.encode("two cats")
     save_bundle(loaded, saved)
     assert json.loads((saved / "manifest.json").read_text())["format"] == files.FORMAT == 2
     assert same_weights(load_bundle(saved).model, bundle.model)

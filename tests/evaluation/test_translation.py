@@ -1,11 +1,13 @@
 import dataclasses
 import json
 import os
+import unicodedata
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sacrebleu.metrics.bleu import BLEU
 
 from regard.errors import DataError
 from regard.evaluation.translation import moses_language, moses_lower, score_translations
@@ -27,11 +29,11 @@ def test_a_perfect_translation_has_a_hundred_in_every_score():
 
 
 def test_nothing_in_common_has_zero_in_every_score():
-    assert [score.value for score in score_translations(["xyz"] * 3, ["abc"] * 3)] == [0, 0, 0]
+    assert [score.value for score in score_translations(["xyz"] * 3, ["abc"] * 3, language="en")] == [0, 0, 0]
 
 
 def test_empty_translations_are_scored_and_not_refused():
-    assert [score.value for score in score_translations(["", "", ""], GERMAN)] == [0, 0, 0]
+    assert [score.value for score in score_translations(["", "", ""], GERMAN, language="de")] == [0, 0, 0]
 
 
 def test_case_counts_in_the_cased_score_only():
@@ -42,14 +44,14 @@ def test_case_counts_in_the_cased_score_only():
 
 def test_bleu_of_a_sentence_worked_by_hand():
     # 5 of 6 words, 3 of 5 pairs, 2 of 4 triples, 1 of 3 quadruples; the lengths are equal
-    scores = score_translations(["the cat sat on a mat"], ["the cat sat on the mat"])
+    scores = score_translations(["the cat sat on a mat"], ["the cat sat on the mat"], language="en")
     by_hand = 100 * (5 / 6 * 3 / 5 * 2 / 4 * 1 / 3) ** (1 / 4)
     assert scores.bleu.value == pytest.approx(by_hand)
     assert scores.bleu_literature.value == pytest.approx(by_hand)
 
 
 def test_signatures_say_how_each_score_was_made():
-    scores = score_translations(GERMAN, GERMAN)
+    scores = score_translations(GERMAN, GERMAN, language="de")
     assert "case:mixed" in scores.bleu.signature
     assert "tok:13a" in scores.bleu.signature
     assert "case:lc" in scores.bleu_literature.signature
@@ -59,7 +61,7 @@ def test_signatures_say_how_each_score_was_made():
 
 def test_json_shape_holds_name_value_and_signature():
     written = json.loads(json.dumps(score_translations(GERMAN, GERMAN, language="de").as_dict()))
-    assert set(written) == {"bleu", "bleu_literature", "chrf", "n_sentences"}
+    assert set(written) == {"bleu", "bleu_literature", "chrf", "n_sentences", "n_numbers", "n_numbers_kept"}
     assert set(written["bleu"]) == {"name", "value", "signature"}
     assert written["bleu_literature"]["name"] == "BLEU, lower-cased, Moses de"
 
@@ -67,7 +69,42 @@ def test_json_shape_holds_name_value_and_signature():
 def test_scores_say_how_they_were_found_if_that_is_known():
     scores = dataclasses.replace(score_translations(GERMAN, GERMAN), how="beam 5")
     assert scores.as_dict()["how"] == "beam 5"
-    assert [score.name for score in scores] == ["BLEU, cased", "BLEU, lower-cased, Moses en", "chrF"]
+    assert [score.name for score in scores] == ["BLEU, cased", "chrF"]
+
+
+def test_the_literature_has_a_form_for_a_language_that_is_known_and_has_spaces():
+    spanish = ["El perro corre por la calle y los niños juegan en el parque con una pelota que es de su hermano."] * 24
+    assert [score.name for score in score_translations(spanish, spanish)][1] == "BLEU, lower-cased, Moses es"
+    assert score_translations(["a b"], ["a b"]).bleu_literature is None
+    assert score_translations(["我 们"], ["我 们"], language="zh").bleu_literature is None
+
+
+@pytest.mark.parametrize(
+    ("reference", "language", "tokenisation"),
+    [
+        ("我们今天去学校学习。", "zh", "zh"),
+        ("今日は学校に行きました。", "ja", "char"),
+        ("วันนี้เราไปโรงเรียน", None, "char"),
+        ("Wir gehen heute in die Schule.", None, "13a"),
+        ("오늘 우리는 학교에 갔습니다.", "ko", "13a"),
+    ],
+)
+def test_a_script_without_spaces_is_scored_by_character(reference, language, tokenisation):
+    scores = score_translations([reference] * 40, [reference] * 40, language=language)
+    assert f"tok:{tokenisation}|" in scores.bleu.signature and scores.bleu.value == pytest.approx(100)
+    expected = BLEU(tokenize=tokenisation).corpus_score([reference[:-2]] * 40, [[reference] * 40]).score
+    assert score_translations([reference[:-2]] * 40, [reference] * 40, language=language).bleu.value == expected
+
+
+def test_accents_count_alike_however_they_are_spelt():
+    together = ["Die Tür führt über den schönen Hof."]
+    apart = [unicodedata.normalize("NFD", sentence) for sentence in together]
+    assert apart != together and score_translations(together, apart, language="de").bleu.value == pytest.approx(100)
+
+
+def test_numbers_that_are_kept_are_counted():
+    scores = score_translations(["Es kostet 1.500 Euro.", "Am 3. Mai"], ["Es kostet 1,500 Euro.", "Am 3. Mai 2024"])
+    assert (scores.n_numbers, scores.n_numbers_kept) == (3, 2)
 
 
 def test_counts_that_differ_are_refused_with_both_counts():

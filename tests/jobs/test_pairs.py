@@ -9,12 +9,23 @@ from tests.fakes import CPU, Heard, small_bundle
 
 from regard.bundle import Bundle, save_bundle
 from regard.bundle.card import Card, Progress
+from regard.decoding.scoring import TextScore
 from regard.errors import ConfigError, DataError
 from regard.evaluation.translation import score_translations
 from regard.jobs import JOBS
 from regard.jobs import pairs as module
 from regard.jobs.given import Given, given
-from regard.jobs.pairs import PAIRS, PairsConfig, PairsSplit, evaluate, n_tokens, read, refuse_others, scored
+from regard.jobs.pairs import (
+    PAIRS,
+    PairsConfig,
+    PairsSplit,
+    evaluate,
+    look_swapped,
+    n_tokens,
+    read,
+    refuse_others,
+    scored,
+)
 from regard.models.bahdanau import Bahdanau, BahdanauConfig
 from regard.pipeline import Translator
 from regard.recipe import Recipe, make_recipe
@@ -44,7 +55,7 @@ def bundle(kind: str = "bpe") -> Bundle:
 
 
 def test_the_job_is_known_by_its_name_and_decides_by_bleu():
-    assert JOBS["pairs"] is PAIRS and PAIRS.best_by == "bleu"
+    assert JOBS["pairs"] is PAIRS and PAIRS.scores[0] == "bleu"
     assert PAIRS.user is Translator and PAIRS.data is PairsConfig
 
 
@@ -59,17 +70,83 @@ def test_what_became_of_the_lines_is_said_of_all_data():
     assert (corpus.size, list(corpus.pairs), corpus.valid, corpus.guard) == (10, ROWS, ROWS[:2], ROWS[:3])
 
 
+@pytest.mark.parametrize(
+    ("targets", "best_by", "reason"),
+    [
+        (["das ist ein Haus"] * 3 + ["ja"], "bleu", "by BLEU (13a tokenisation); of equals, by the loss"),
+        (["Haus", "das Haus", "ein Haus da", "das ist ein Haus"], "chrf", "by chrF, since most targets have fewer"),
+        (["我们的学校是很大的", "他们也在这里"] * 30, "bleu", "by BLEU (zh tokenisation)"),
+    ],
+)
+def test_the_score_that_decides_suits_the_targets(targets, best_by, reason):
+    rows = [(f"source {i}", target) for i, target in enumerate(targets)]
+    found, said = read(given(rows, None), None, None, Heard()).best_by()
+    assert found == best_by and said.startswith(reason)
+
+
+def test_languages_are_recognised_where_that_is_safe_and_none_was_given():
+    german = "Das ist nicht so einfach, wie es auf den ersten Blick für die meisten von uns aussieht, und wir sind da."
+    rows = [(f"{i}", german) for i in range(30)]
+    corpus, display = read(given(rows, None), None, None, Heard()), Heard()
+    assert corpus.languages(recipe(), display) == {"target_language": "de"}
+    assert corpus.languages(recipe(data={"source_language": "en", "target_language": "nl"}), display) == {}
+    assert display.said == ["languages: not known -> de (recognised)", "languages: en -> nl"]
+
+
+def test_a_first_pair_that_names_columns_is_noticed():
+    display = Heard()
+    read(given([("English", "German"), *ROWS], None), None, None, display)
+    assert display.said[1] == (
+        "warning: training data: line 1, 'English' and 'German', looks like names of columns, and counts as a pair"
+    )
+
+
+def test_how_long_targets_may_be_and_how_long_sources_were_is_seen_in_training(monkeypatch):
+    made = bundle()
+    rows = [("car", "car car car car car car car car car car car car car car car car car car car car")] * 3
+    split, settings = PairsSplit(rows, rows), recipe()
+    stream, _ = split.stream(made, settings, RunFolder(Path("none")), Heard())
+    longest, n_target = (max(len(made.target_tokenizer.encode(row[i])) for row in rows) for i in (0, 1))
+    seen, card = split.observed(stream, settings, made.card)
+    assert seen.decoding.max_ratio == round(1.25 * (n_target + 1 - 10) / (longest + 1), 1) > 2
+    assert (card.longest_source, card.decoding["max_ratio"]) == (longest, seen.decoding.max_ratio)
+    asked = recipe(decoding={"max_ratio": 3.5})
+    assert split.observed(stream, asked, made.card)[0] == asked
+
+
+def test_sides_that_are_swapped_are_noticed(monkeypatch):
+    translator = Translator(bundle(), CPU)
+    costs = {("a", "b"): -9.0, ("b", "a"): -2.0}
+    monkeypatch.setattr(Translator, "score", lambda self, pairs: [TextScore(costs[pair], 2) for pair in pairs])
+    assert look_swapped(translator, [("a", "b")]) and not look_swapped(translator, [("b", "a")])
+
+
 def test_validation_data_that_is_given_is_taken():
     corpus, display = read(given(ROWS, None), given(ROWS[:2], None), None, Heard()), Heard()
     split = corpus.split(recipe(), display)
-    assert (list(split.train), list(split.valid), split.guard, display.said) == (ROWS, ROWS[:2], None, [])
+    assert (list(split.train), list(split.valid), split.guard) == (ROWS, ROWS[:2], None)
+    assert display.said == [
+        "warning: 2 of 2 validation pairs have a source that is trained on, so their score says little about new text"
+    ]
+
+
+def test_copies_of_pairs_that_are_held_out_are_trained_on_nowhere():
+    rows = [pair for i in range(4) for pair in [*ROWS, *((source, f"{target} {i}") for source, target in ROWS)]]
+    corpus, display = read(given(rows, None), None, None, Heard()), Heard()
+    split = corpus.split(recipe(), display)
+    held = {source for source, _ in split.valid}
+    assert len(split.valid) == 1 and held.isdisjoint(source for source, _ in split.train)
+    assert len(split.train) == len(rows) - 8
+    repeated, held_out = display.said
+    assert repeated == f"training data: {len(rows) - 50} pairs stood there before, and count again"
+    assert held_out.endswith("1 random pair held out; 7 more with the same sources are left out of training")
 
 
 def test_without_validation_data_some_is_held_out_and_said():
     corpus, display = read(given(ROWS, None), None, None, Heard()), Heard()
     split = corpus.split(recipe(), display)
     assert sorted([*split.train, *split.valid]) == sorted(ROWS) and len(split.valid) == 1
-    assert display.said == ["validation data: none was given, so 1 pair is held out at random"]
+    assert display.said == ["validation data: none was given, so 1 random pair held out"]
     again = corpus.split(recipe(training={"seed": 2}), Heard())
     assert len(again.valid) == 1 and corpus.split(recipe(), Heard()).valid == split.valid
 
@@ -143,7 +220,13 @@ def test_a_validation_measures_the_loss_and_greedy_translations():
     encoded = encode_pairs(ROWS[:4], made.source_tokenizer, made.target_tokenizer, 256)
     nll = mean_nll(made.model, pair_stream(encoded, batch_tokens=16, seed=5).epoch(0), CPU)
     bleu = scores.bleu.value
-    assert figures == {"nll": pytest.approx(nll), "bleu": bleu, "chrf": scores.chrf.value, "score": bleu}
+    assert figures == {
+        "nll": pytest.approx(nll),
+        "bleu": bleu,
+        "chrf": scores.chrf.value,
+        "score": bleu,
+        "tie": -figures["nll"],
+    }
 
 
 def test_guarded_data_is_measured_beside_it_and_decides_nothing():
@@ -152,7 +235,7 @@ def test_guarded_data_is_measured_beside_it_and_decides_nothing():
     guarded = PairsSplit(ROWS, ROWS[:4], ROWS[6:]).validation(made, recipe(), CPU, Heard())(made.model)
     other = PairsSplit(ROWS, ROWS[6:]).validation(made, recipe(), CPU, Heard())(made.model)
     assert {name: value for name, value in guarded.items() if not name.startswith("guard_")} == alone
-    assert {f"guard_{name}": value for name, value in other.items() if name != "score"} == {
+    assert {f"guard_{name}": value for name, value in other.items() if name not in ("score", "tie")} == {
         name: value for name, value in guarded.items() if name.startswith("guard_")
     }
 
@@ -185,7 +268,7 @@ def test_a_validation_of_nothing_but_long_pairs_is_refused_before_the_training()
 @pytest.mark.parametrize(("by", "score"), [("bleu", 3.0), ("chrf", 5.0), ("loss", -2.0)])
 def test_the_score_is_what_the_recipe_says(by, score):
     figures = {"nll": 2.0, "bleu": 3.0, "chrf": 5.0}
-    assert scored(figures, recipe(training={"best_by": by})) == {"score": score}
+    assert scored(figures, recipe(training={"best_by": by})) == {"score": score, "tie": -2.0}
 
 
 @pytest.mark.parametrize("nll", [math.nan, math.inf])

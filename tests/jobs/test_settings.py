@@ -12,12 +12,12 @@ from regard.jobs.settings import (
     CONSEQUENCES,
     HARMLESS,
     Named,
+    as_begun,
     automatic,
     checked,
     continued,
     named,
     new_recipe,
-    of_first_format,
     preset_of,
     recipe_from,
     recipe_of_run,
@@ -229,7 +229,7 @@ def test_a_run_that_was_not_begun_has_no_recipe(tmp_path):
         ('family = "rnn"\npreset = "tiny"\n[model]\nwidth = -1\n', "model.width is -1"),
         ('family = "rnn"\npreset = "tiny"\n[decoding]\nbeam = 3\ngreedy = true\n', "it is of no known job"),
         ('family = "rnn"\npreset = "tiny"\n[weather]\nsun = 1\n', "weather is not a setting"),
-        ('family = "rnn"\npreset = "tiny"\n[rules]\nsplit = 2\n', "rules.split is 2"),
+        ('family = "rnn"\npreset = "tiny"\n[rules]\nsplit = 3\n', "rules.split is 3"),
         ("a = " + "[" * 30_000, ""),
     ],
     ids=lambda x: x[:40],
@@ -244,10 +244,12 @@ def test_a_recipe_of_a_run_that_cannot_be_used_is_said_with_what_to_do(tmp_path,
 
 
 def test_a_run_of_the_first_format_had_no_control_ids_whatever_is_usual_today():
-    assert of_first_format({"tokenizer": {"kind": "bpe"}})["tokenizer"] == {"kind": "bpe", "n_control_ids": 0}
-    assert of_first_format({})["tokenizer"] == {"n_control_ids": 0}
+    assert as_begun({"tokenizer": {"kind": "bpe"}})["tokenizer"] == {"kind": "bpe", "n_control_ids": 0}
+    begun = as_begun({})
+    assert begun["tokenizer"] == {"n_control_ids": 0} and set(begun["rules"].values()) == {1}
+    assert begun["training"] == {"warmup_share": None, "most_validations": None}
     today = {"rules": {"split": 1}, "tokenizer": {"kind": "bpe"}}
-    assert of_first_format(today) == {"rules": {"split": 1}, "tokenizer": {"kind": "bpe"}}
+    assert as_begun(today) == {"rules": {"split": 1}, "tokenizer": {"kind": "bpe"}}
 
 
 def test_a_run_continues_with_its_own_settings_whatever_is_chosen_today(monkeypatch):

@@ -60,7 +60,9 @@ def test_only_sentences_of_100_000_characters(train):
 def test_a_sentence_to_translate_that_is_not_utf_8(regard, trained, tmp_path):
     (tmp_path / "latin 1.txt").write_bytes(b"M\xfcller\n")
     done = regard("translate", trained, tmp_path / "latin 1.txt")
-    assert_refused(done, f"iconv -f LATIN1 -t UTF-8 '{tmp_path}/latin 1.txt'")
+    assert (done.returncode, done.stdout) == (2, "\n")
+    assert "line 1 has byte 0xFC at place 2, which is not UTF-8" in done.stderr
+    assert f"iconv -f LATIN1 -t UTF-8 '{tmp_path}/latin 1.txt' > new.txt" in done.stderr
 
 
 def test_an_unknown_recipe_key_names_its_path_and_the_nearest(train):
@@ -136,7 +138,7 @@ def test_a_preset_of_the_other_job(train):
 
 
 def test_a_single_pair(train):
-    assert_refused(train(b"a\n", b"b\n"), "at least 2 are needed")
+    assert_refused(train(b"a\n", b"b\n"), "at least 2 different ones are needed")
 
 
 def test_one_table_for_two_vocabularies(train):

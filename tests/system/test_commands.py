@@ -136,7 +136,7 @@ def test_an_evaluation_counts_what_is_too_long_as_an_empty_translation(regard, t
 
 
 def test_evaluate_prints_both_forms_of_bleu_with_their_signatures(regard, trained, corpus):
-    done = regard("evaluate", trained, *corpus, "--json")
+    done = regard("evaluate", trained, *corpus, "--language", "de", "--json")
     assert done.returncode == 0, done.stderr
     scores = json.loads(done.stdout)
     assert scores["n_sentences"] == 25
@@ -188,7 +188,7 @@ def test_a_tsv_without_validation_data_is_trained_on_all_but_what_is_held_out(re
     done = regard("train", tmp_path / "x.tsv", "--to", tmp_path / "run", "--model", "bahdanau", *TINY)
     assert done.returncode == 0, done.stderr
     assert "25 pairs read, 25 kept, none dropped" in done.stderr
-    assert "validation data: none was given, so 2 pairs are held out at random" in done.stderr
+    assert "validation data: none was given, so 2 random pairs held out" in done.stderr
     assert "preset tiny: 25 pairs" in done.stderr
 
 
@@ -736,7 +736,8 @@ def test_what_is_no_checkpoint_is_left_alone(regard, corpus, trained, begun):
         path.mkdir()
     done = regard("train", *corpus, "--to", begun)
     assert done.returncode == 0, done.stderr
-    assert "Continuing from step 8." in done.stderr and "warning" not in done.stderr
+    warnings = [line for line in done.stderr.splitlines() if "warning" in line and "updates are too few" not in line]
+    assert "Continuing from step 8." in done.stderr and not warnings
     assert all(path.is_dir() for path in strange)
     assert end_of(begun) == end_of(trained)
 

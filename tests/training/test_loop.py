@@ -109,7 +109,7 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_weights(start):
     again = start()
     progress = resume(again, again.run.checkpoints / "step-40")
     assert progress.step == 60
-    assert said(again) == ["Continuing from step 40."]
+    assert said(again)[0] == "Continuing from step 40."
     for a, b in zip(expected, again.model.parameters(), strict=True):
         assert torch.equal(a, b)
 
@@ -121,6 +121,36 @@ def test_the_best_bundle_is_the_one_with_the_highest_score(start):
     assert (progress.best_score, progress.best_step) == (3.0, 20)
     assert load_bundle(trainer.run.best).card.trained.step == 20
     assert load_bundle(trainer.run.last).card.trained.step == 30
+
+
+def test_of_equal_scores_the_one_with_the_better_tie_is_the_best(start):
+    figures = iter([(1.0, -3.0), (1.0, -2.0), (1.0, -2.5), (0.5, -1.0)])
+
+    def validate(model: torch.nn.Module) -> dict[str, float]:
+        score, tie = next(figures)
+        return {"score": score, "tie": tie, "nll": 1.0}
+
+    trainer = start(steps=40, validation_steps=10, validate=validate)
+    progress = trainer.train(None)
+    assert (progress.best_score, progress.best_tie, progress.best_step) == (1.0, -2.0, 20)
+
+
+def test_epochs_are_validated_but_not_more_often_than_is_wanted(start):
+    trainer = start(steps=60, validation_steps=None, most_validations=5)
+    trainer.train(None)
+    assert trainer.batches_an_epoch == 2
+    assert [record["step"] for record in records(trainer, "valid")] == [12, 24, 36, 48, 60]
+    again = start(steps=60, validation_steps=None, most_validations=None)
+    again.train(None)
+    assert [record["step"] for record in records(again, "valid")][-30:] == list(range(2, 61, 2))
+
+
+def test_a_training_says_what_it_will_be_before_it_begins(start):
+    trainer = start(steps=30)
+    trainer.train(None)
+    plan, warning = said(trainer)
+    assert plan.startswith("plan: 30 updates (15.0 epochs of 2), about ")
+    assert warning.startswith("warning: 30 updates are too few to learn from")
 
 
 def test_the_best_may_be_the_weights_or_one_of_their_averages(start):
@@ -157,7 +187,7 @@ def test_a_damaged_checkpoint_is_left_out_of_the_average(start):
     trainer.train(None)
     kept = dict(load_bundle(trainer.run.best).model.named_parameters())
     assert all(torch.equal(kept[name], weight) for name, weight in trainer.model.named_parameters())
-    (warning,) = said(trainer)
+    *_, warning = said(trainer)
     assert warning.startswith("warning: ") and "step-15/model.safetensors was changed" in warning
 
 
@@ -427,7 +457,7 @@ def factors(trainer: Trainer) -> list[float]:
 
 
 def test_a_larger_budget_is_planned_anew_from_where_the_training_stands_with_a_warm_up(start):
-    settings = {"validation_steps": 10, "patience": 5}
+    settings = {"validation_steps": 10, "patience": 5, "warmup_share": None}
     first = start(steps=20, **settings)
     assert first.train(None).n_worse == 1
     again = start(steps=60, **settings)

@@ -29,6 +29,15 @@ def test_the_rate_rises_to_one_and_falls_straight_to_zero():
     assert rate_factor(5, 1.0, 0) == 0.0
 
 
+def test_a_short_training_reaches_its_rate_in_a_share_of_its_budget():
+    rates = [rate_factor(step, step / 24, 100, "linear", 0.1) for step in range(24)]
+    assert rates[0] == pytest.approx(1 / 101) and max(rates) == rates[3] == pytest.approx(1 - 3 / 24)
+    # A long one rises as its steps say.
+    assert [rate_factor(step, step / 5000, 100, "linear", 0.1) for step in range(100)] == [
+        rate_factor(step, step / 5000, 100) for step in range(100)
+    ]
+
+
 @pytest.mark.parametrize(
     ("schedule", "rates"),
     [

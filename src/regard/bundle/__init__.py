@@ -50,7 +50,7 @@ TOKENIZER_ALLOWANCE = 2**20
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A model, the tokenizers of its two sides (one object twice where they share it), and what is known of them."""
+    """A model, the tokenizers of its two sides, which may share one vocabulary, and what is known of them."""
 
     model: nn.Module
     family: str
@@ -79,7 +79,7 @@ def save_bundle(bundle: Bundle, directory: Path, extra: Mapping[str, bytes] | No
     """
     extra = extra or {}
     tokenizers = {JOINT: bundle.source_tokenizer}
-    if bundle.source_tokenizer is not bundle.target_tokenizer:
+    if not bundle.source_tokenizer.shares(bundle.target_tokenizer):
         tokenizers = {SOURCE: bundle.source_tokenizer, TARGET: bundle.target_tokenizer}
     names = [CONFIG, CARD, WEIGHTS, *tokenizers]
     assert not {MANIFEST, *names} & set(extra), "a further file has the name of a bundle's own"
@@ -182,14 +182,15 @@ def _load(place: Path, manifest: Manifest) -> Bundle:
     for name in [JOINT] if JOINT in manifest.files else [SOURCE, TARGET]:
         content = read_verified(place, name, manifest.files[name], TOKENIZER_ALLOWANCE + weights.size)
         tokenizers[name] = Tokenizer.read(content, str(place / name))
-    source, target = [*tokenizers.values(), *tokenizers.values()][:2]  # a joint one is one object twice
+    source, target = [*tokenizers.values(), *tokenizers.values()][:2]  # a joint one serves both sides
+    source = source.for_sources()
     _refuse_other_job(place, card.job, description.family, target)
     try:
         config = MODELS[description.family][0].model_validate(description.model)
     except (ValidationError, ConfigError) as error:
         problem = first_problem(error) if isinstance(error, ValidationError) else str(error)
         raise BundleError(f"{place / CONFIG} holds settings that cannot be used: {problem}.") from error
-    if config.one_vocabulary and source is not target:
+    if config.one_vocabulary and not source.shares(target):
         raise BundleError(f"{place / CONFIG} describes a model of one vocabulary, and there are two tokenizers.")
     refuse_more_layers(place / WEIGHTS, config)
     model = planned(description.family, config, (source.vocabulary, target.vocabulary), target.n_control)

@@ -44,9 +44,10 @@ class Arithmetic(Part):
 class Progress(Part):
     """Where a training stands: steps taken, the place of the next batch, seconds, tokens, and the best score so far.
 
-    n_worse: validations since the best one. validated_step, saved_step: when the model was measured and a checkpoint
-    written last. n_skipped: updates left out in a row. The learning rate is planned for `budget` (steps, epochs and
-    minutes by name) from planned_step and planned_seconds on.
+    best_tie: what decides between equal scores. n_worse: validations since the best one. validated_step, saved_step:
+    when the model was measured and a checkpoint written last; validated_share: how much of the budget was used then.
+    n_skipped: updates left out in a row. The learning rate is planned for `budget` (steps, epochs and minutes by name)
+    from planned_step and planned_seconds on.
     """
 
     step: Count = 0
@@ -56,9 +57,11 @@ class Progress(Part):
     seconds: float = Field(0.0, ge=0)
     target_tokens: Count = 0
     best_score: float | None = None
+    best_tie: float | None = None
     best_step: Count = 0
     n_worse: Count = 0
     validated_step: Count = 0
+    validated_share: float = 0.0
     saved_step: Count = 0
     n_skipped: Count = 0
     planned_step: Count = 0
@@ -85,12 +88,16 @@ class Parent(Part):
 
 
 class Card(Part):
-    """What `card.json` holds. decoding: how the model is used unless its user says otherwise."""
+    """What `card.json` holds.
+
+    decoding: how the model is used unless its user says otherwise. longest_source: of training, in tokens.
+    """
 
     job: str = Field("pairs", max_length=32)
     data: DataCard = DataCard()
     languages: tuple[str | None, str | None] = (None, None)
     decoding: dict[str, Scalar] = Field({}, max_length=64)
+    longest_source: Count | None = None
     arithmetic: Arithmetic = Arithmetic()
     trained: Progress = Progress()
     validation: dict[str, float | None] = Field({}, max_length=64)

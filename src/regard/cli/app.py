@@ -1,4 +1,4 @@
-"""The verbs and their options. What a verb does stands in its module, which is imported when it runs."""
+"""The commands and their options. The code of a command is in its own module, which is imported when it runs."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -11,7 +11,7 @@ from regard.errors import ConfigError
 
 app = typer.Typer(
     name="regard",
-    help="Train, use and look into sequence models on your own text.",
+    help="Train, use and inspect sequence models on your own text.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -32,15 +32,13 @@ DataArgument = Annotated[
     typer.Argument(help="Pairs: one .tsv, or two files, source and target. Text: one .txt.", show_default=False),
 ]
 DeviceOption = Annotated[Device, typer.Option(help="Where to compute.")]
-BeamOption = Annotated[
-    int | None, typer.Option(help="Hypotheses kept side by side; 1 is greedy.", show_default="as trained: 5")
-]
-FreshOption = Annotated[bool, typer.Option("--fresh", help="Start anew; what the run has learnt is deleted.")]
+BeamOption = Annotated[int | None, typer.Option(help="Beam size; 1 is greedy search.", show_default="the run's: 5")]
+FreshOption = Annotated[bool, typer.Option("--fresh", help="Start from scratch; deletes models and checkpoints.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
 
 
 def version(show: bool) -> None:
-    """Print the version and leave."""
+    """Print the version and exit."""
     if show:
         print(f"regard {__version__}")
         raise typer.Exit
@@ -49,19 +47,19 @@ def version(show: bool) -> None:
 @app.callback()
 def regard(
     show_version: Annotated[
-        bool, typer.Option("--version", callback=version, is_eager=True, help="Print the version and leave.")
+        bool, typer.Option("--version", callback=version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    """Train, use and look into sequence models on your own text."""
+    """Train, use and inspect sequence models on your own text."""
 
 
 @app.command()
 def demo(
     to: Annotated[Path, typer.Option(help="Directory for the run and its page.")] = Path("regard-demo"),
-    minutes: Annotated[float, typer.Option(help="Minutes of training, a third for the second act.", min=0.01)] = 4.5,
+    minutes: Annotated[float, typer.Option(help="Minutes of training, a third for the second part.", min=0.01)] = 4.5,
     fresh: FreshOption = False,
 ) -> None:
-    """Train a small translator and a small language model on embedded text, and show what they do and look at."""
+    """Train a small translator and a small language model on built-in text, and show their results."""
     from regard.cli.demo import run_demo
 
     run_demo(to, minutes, fresh)
@@ -72,13 +70,13 @@ def train(
     data: DataArgument,
     to: Annotated[Path, typer.Option(help="Directory for the run; the same command again resumes it.")],
     valid: Annotated[
-        list[Path] | None, typer.Option(help="Validation data; give it twice for two files. Else some is held out.")
+        list[Path] | None, typer.Option(help="Validation data; give it twice for two files. By default, held out.")
     ] = None,
     start: Annotated[
         Path | None, typer.Option("--from", help="A run or bundle whose weights and settings the new run starts with.")
     ] = None,
     guard: Annotated[
-        list[Path] | None, typer.Option(help="Data to measure beside the validation, to see what is forgotten.")
+        list[Path] | None, typer.Option(help="More data to measure at each validation, to see what is forgotten.")
     ] = None,
     model: Annotated[
         str | None,
@@ -90,8 +88,16 @@ def train(
             help="tiny, small, base; thorough or quick; or a paper's: paper, gpt2, ...", show_default="by corpus size"
         ),
     ] = None,
+    source_language: Annotated[
+        str | None, typer.Option(help="Language code of the source.", show_default="recognised if certain")
+    ] = None,
+    target_language: Annotated[
+        str | None, typer.Option(help="Language code of the target.", show_default="recognised if certain")
+    ] = None,
     recipe: Annotated[Path | None, typer.Option(help="A TOML file of settings.")] = None,
-    set_: Annotated[list[str] | None, typer.Option("--set", help="section.key=value, over the recipe.")] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="section.key=value, overrides the recipe; see regard settings.")
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="The same as --set training.seed=N.")] = None,
     device: DeviceOption = Device.AUTO,
     fresh: FreshOption = False,
@@ -100,24 +106,41 @@ def train(
     from regard.cli.train import run_train
 
     options = {"model": model, "preset": preset, "recipe": recipe, "seed": seed, "start": start}
+    options |= {"source_language": source_language, "target_language": target_language}
     run_train(data, to, set_ or [], valid, guard, device=device, fresh=fresh, **options)
+
+
+@app.command()
+def settings(
+    name: Annotated[
+        str | None,
+        typer.Argument(help="A section, a setting or its key: training, training.minutes.", show_default="all"),
+    ] = None,
+    markdown: Annotated[bool, typer.Option("--markdown", hidden=True, help="Print the page of the docs.")] = False,
+) -> None:
+    """Print every setting with its default, bounds and meaning."""
+    from regard.cli.settings import run_settings
+
+    run_settings(name, markdown)
 
 
 @app.command()
 def translate(
     run: RunArgument,
-    file: Annotated[Path | None, typer.Argument(help="Sentences, one a line; - or nothing is stdin.")] = None,
+    file: Annotated[Path | None, typer.Argument(help="Sentences, one per line; - or no FILE reads stdin.")] = None,
     beam: BeamOption = None,
+    to: Annotated[Path | None, typer.Option(help="File to write.", show_default="standard output")] = None,
     n_best: Annotated[int, typer.Option(help="Translations per sentence, best first, with their scores.", min=1)] = 1,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file --to if it exists.")] = False,
     device: DeviceOption = Device.AUTO,
 ) -> None:
-    """Translate: one line in is one line out, in order. With --n-best N: line number, score, translation.
+    """Translate line by line, in order. With --n-best N, a line holds line number, score and translation.
 
-    The score orders them: the log-probability over the length to the power of decoding.length_penalty.
+    Translations are ranked by the score: log-probability / length ** decoding.length_penalty.
     """
     from regard.cli.translate import run_translate
 
-    run_translate(run, file, beam, n_best, device)
+    run_translate(run, file, to, beam, n_best, device, force)
 
 
 @app.command()
@@ -125,24 +148,24 @@ def generate(
     run: RunArgument,
     file: Annotated[Path | None, typer.Argument(help="A file whose text is the prompt.", show_default=False)] = None,
     prompt: Annotated[
-        str | None, typer.Option(help="The text to go on from.", show_default="the beginning of a document")
+        str | None, typer.Option(help="The text to continue.", show_default="the beginning of a document")
     ] = None,
-    max_tokens: Annotated[int | None, typer.Option(help="The most tokens to write.", show_default="256")] = None,
-    temperature: Annotated[float | None, typer.Option(help="The higher, the wilder.", show_default="0.8")] = None,
-    top_k: Annotated[int | None, typer.Option(help="Choose among the K likeliest.", show_default="all")] = None,
+    max_tokens: Annotated[int | None, typer.Option(help="The most tokens to generate.", show_default="256")] = None,
+    temperature: Annotated[float | None, typer.Option(help="Higher is more random.", show_default="0.8")] = None,
+    top_k: Annotated[int | None, typer.Option(help="Draw from the K likeliest tokens.", show_default="all")] = None,
     top_p: Annotated[
-        float | None, typer.Option(help="Choose among the likeliest that have P together.", show_default="all")
+        float | None, typer.Option(help="Draw from the likeliest tokens with total probability P.", show_default="all")
     ] = None,
     min_p: Annotated[
-        float | None, typer.Option(help="Leave out what has less than P times the likeliest.", show_default="none")
+        float | None, typer.Option(help="Leave out tokens below P times the highest probability.", show_default="none")
     ] = None,
     repetition_penalty: Annotated[
-        float | None, typer.Option(help="Above 1, what was written is less likely to return.", show_default="1")
+        float | None, typer.Option(help="Above 1, tokens in the text so far become less likely.", show_default="1")
     ] = None,
-    greedy: Annotated[bool, typer.Option("--greedy", help="Always take the likeliest.")] = False,
-    stop: Annotated[list[str] | None, typer.Option(help="Stop before this text; may be given again.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Another seed, another text.", show_default="0")] = None,
-    stream: Annotated[bool, typer.Option("--stream", help="Print as it is written.")] = False,
+    greedy: Annotated[bool, typer.Option("--greedy", help="Always take the likeliest token.")] = False,
+    stop: Annotated[list[str] | None, typer.Option(help="Stop before this text; may be given several times.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the random draws.", show_default="0")] = None,
+    stream: Annotated[bool, typer.Option("--stream", help="Print the text as it is generated.")] = False,
     device: DeviceOption = Device.AUTO,
 ) -> None:
     """Continue a text with a language model. The prompt itself is not printed."""
@@ -155,7 +178,7 @@ def generate(
         "top_p": top_p,
         "min_p": min_p,
         "repetition_penalty": repetition_penalty,
-        "greedy": greedy or None,  # a flag that is absent leaves what the run says
+        "greedy": greedy or None,  # without the flag, the run's setting holds
         "seed": seed,
     }
     run_generate(run, file, prompt, options, stop or [], stream, device)
@@ -163,26 +186,26 @@ def generate(
 
 @app.command()
 def evaluate(
-    # RUN is the first of these, since beside --hypothesis there is none.
+    # RUN is the first of these, since with --hypothesis there is none.
     data: Annotated[
         list[Path] | None,
         typer.Argument(
-            help="RUN, then one .tsv, or two files: source and references, or one .txt.", metavar="[RUN DATA...]"
+            help="RUN, then one .tsv, two files (source and references), or one .txt.", metavar="[RUN DATA...]"
         ),
     ] = None,
     hypothesis: Annotated[Path | None, typer.Option(help="Score this file, without a model.")] = None,
-    reference: Annotated[Path | None, typer.Option(help="References of --hypothesis.")] = None,
+    reference: Annotated[Path | None, typer.Option(help="References for --hypothesis.")] = None,
     language: Annotated[
-        str | None, typer.Option(help="Target language, for the literature's tokenisation.", show_default="the run's")
+        str | None, typer.Option(help="Target language, for the tokenisation of BLEU.", show_default="the run's")
     ] = None,
     beam: BeamOption = None,
     trained_on: Annotated[
-        Path | None, typer.Option(help="The training text, which the floors of a language model then know.")
+        Path | None, typer.Option(help="The training text, so that a language model's baselines know it, too.")
     ] = None,
     device: DeviceOption = Device.AUTO,
     json: JsonOption = False,
 ) -> None:
-    """Score a run: translations by BLEU in two forms and chrF, running text by its cost beside two floors."""
+    """Score a run: translations by BLEU in two forms and chrF, running text in bits per byte beside two baselines."""
     from regard.cli.evaluate import run_evaluate, run_evaluate_files
 
     if hypothesis is not None or reference is not None:
@@ -196,12 +219,12 @@ def evaluate(
 @app.command()
 def inspect(
     run: RunArgument,
-    text: Annotated[str, typer.Argument(help="The sentence to translate and look into.", show_default=False)],
+    text: Annotated[str, typer.Argument(help="The sentence to translate and inspect.", show_default=False)],
     to: Annotated[Path, typer.Option(help="Page (.html), picture (.png, .svg) or data (.json).")],
     target: Annotated[str | None, typer.Option(help="Explain this translation instead of the model's own.")] = None,
     beam: BeamOption = None,
-    memory: Annotated[int, typer.Option(help="MiB that the weights may take.", min=1)] = 1024,
-    force: Annotated[bool, typer.Option("--force", help="Replace the file, whatever it is.")] = False,
+    memory: Annotated[int, typer.Option(help="The most MiB for the attention weights.", min=1)] = 1024,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file even if it is not one of ours.")] = False,
     device: DeviceOption = Device.AUTO,
 ) -> None:
     """Show which source words each target word attended to, per layer and head."""
@@ -218,7 +241,7 @@ def prove(
     device: DeviceOption = Device.AUTO,
     json: JsonOption = False,
 ) -> None:
-    """Prove on this machine that every fast path equals its definition, outputs and gradients."""
+    """Prove on this machine that every fast path equals its definition, in outputs and gradients."""
     from regard.cli.prove import run_prove
 
     run_prove(run, device, json)

@@ -1,4 +1,4 @@
-"""`regard demo`: the whole road on embedded text, in minutes and without a download."""
+"""`regard demo`: training, scoring and output on built-in text, in minutes and without a download."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from regard.text.reading.splitting import split_by_order
 from regard.training.run import RunFolder
 
 TRANSLATING = 2 / 3
-"""The share of the time that the first act gets."""
+"""The share of the training time that the translator gets."""
 
 HELD_OUT = 0.1
 """The share of the running text that is not trained on."""
@@ -40,11 +40,11 @@ Or running text, of any kind:
 
 
 def run_demo(to: Path, minutes: float, fresh: bool) -> None:
-    """Train a translator and a language model, and show what they do with what they never saw."""
+    """Train a translator and a language model, and show their results on unseen text."""
     translator, writer = to / "translator", to / "topics"
-    out()  # a closed stdout is said now, and not after the first act
+    out()  # a closed stdout is reported now, not after the first training
     for run in (translator, writer):
-        # Both now: a mistake about the second would else be found after minutes of training.
+        # Both now: otherwise a problem with the second is found only after minutes of training.
         RunFolder(run).check()
     if to.is_file():
         raise RunError(f"{to} is a file; the demo needs a directory. Choose another name.")
@@ -57,10 +57,10 @@ def run_demo(to: Path, minutes: float, fresh: bool) -> None:
 
 
 def translate_phrases(run: Path, minutes: float, fresh: bool) -> None:
-    """First act: train on phrases and sentences, score unseen ones, translate a handful, and write the page of one."""
+    """First part: train on phrases and sentences, score unseen ones, translate a few, and write the page of one."""
     corpus = demo_corpus()
     say(
-        f"English to German, made on the spot from CLDR data and grammar: {len(corpus.train):,} pairs to train on, "
+        f"English to German, generated from CLDR data and a grammar: {len(corpus.train):,} pairs to train on, "
         f"{len(corpus.test):,} unseen ones to test on.\n"
         f"Training the RNN with attention for {minutes:.3g} minutes ({described(choose_device())})."
     )
@@ -78,13 +78,13 @@ def translate_phrases(run: Path, minutes: float, fresh: bool) -> None:
     print_scores(translator, corpus)
     print_showcase(translator, corpus)
     page = translator.explain(corpus.showcase[0][0]).save(run / "attention.html")
-    print_text(f"\nWhat each word looked at while it was written: {page.resolve()}\nOpen it in a browser.")
+    print_text(f"\nWhat each word attended to while it was written: {page.resolve()}\nOpen it in a browser.")
 
 
 def continue_topics(run: Path, minutes: float, fresh: bool) -> None:
-    """Second act: train a language model on the topics of Python's help, score unseen ones, and let it continue one."""
+    """Second part: train a language model on the topics of Python's help, score unseen ones, and continue one."""
     topics = python_topics()
-    # As the training below splits it, which is told the same share: it validates on `unseen`.
+    # The training below splits the topics by the same share, so it validates on `unseen`.
     known, unseen = split_by_order(Passages.of(topics), HELD_OUT)
     say(
         f"\nThe topics of Python's own help: {known.n_characters:,} characters to train on, the last "
@@ -96,31 +96,31 @@ def continue_topics(run: Path, minutes: float, fresh: bool) -> None:
     generator = TextGenerator.load(run)
     cost = generator.score_passages(unseen)
     scores = language_scores(-cost.log_probability, cost.n_tokens, "".join(unseen), "".join(known))
-    print_text(f"\nOn {scores.n_characters:,} unseen characters of Python's help, bits per byte (less is better):")
+    print_text(f"\nOn {scores.n_characters:,} unseen characters of Python's help, bits per byte (lower is better):")
     print_text(f"  {'this model':<40} {scores.bits_per_byte:.3f}")
     for floor in scores.floors:
         print_text(f"  {floor.name:<40} {floor.bits_per_byte:.3f}")
-    print_text(f"\nA text that continues {PROMPT!r}:\n")
+    print_text(f"\nA continuation of {PROMPT!r}:\n")
     sample = generator.generate(PROMPT, max_tokens=400, temperature=0.7)
     print_text("\n".join(f"  {line}" for line in (PROMPT + sample).split("\n")))
     copied = longest_copied_span(sample, known.apart())
     length = counted(len(copied), "character")
-    print_text(f"\nThe longest piece of it that stands in the training text has {length}: {copied!r}")
+    print_text(f"\nIts longest span that also occurs in the training text has {length}: {copied!r}")
 
 
 def print_scores(translator: Translator, corpus: DemoCorpus) -> None:
-    """Translate the test set and print how much of it is right to the letter, and BLEU."""
+    """Translate the test set, and print the share of exact matches and the scores."""
     translations = [t.text for t in translator.translate([source for source, _ in corpus.test])]
     references = [target for _, target in corpus.test]
     exact = sum(a == b for a, b in zip(translations, references, strict=True))
     scores = score_translations(translations, references, language="de")
-    print_text(f"\nOn {len(references)} unseen sentences: {exact / len(references):.1%} right to the letter.")
+    print_text(f"\nOn {len(references)} unseen sentences: {exact / len(references):.1%} match the reference exactly.")
     for score in scores:
         print_text(f"  {score.name:<30} {score.value:6.2f}  {score.signature}")
 
 
 def print_showcase(translator: Translator, corpus: DemoCorpus) -> None:
-    """Print translations of a handful of unseen sentences; one that is not what we expected says so."""
+    """Print translations of a few unseen sentences, each with the expected one where it differs."""
     print_text("")
     sources = [source for source, _ in corpus.showcase]
     for (source, expected), translation in zip(corpus.showcase, translator.translate(sources), strict=True):

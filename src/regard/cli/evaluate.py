@@ -31,7 +31,7 @@ def run_evaluate(
             "or RUN text.txt for a language model, or --hypothesis FILE --reference FILE."
         )
     prepare_process()
-    out()  # a closed stdout is said before the work
+    out()  # a closed stdout is reported before the work
     run, *data = arguments
     options = {"language": language, "beam": beam, "trained_on": trained_on, "device": device}
     scores = evaluate(run, data, display=display(), **options)  # type: ignore[arg-type]
@@ -43,7 +43,7 @@ def run_evaluate_files(
 ) -> None:
     """Score a file of translations against a file of references."""
     if hypothesis is None or reference is None or arguments:
-        raise ConfigError("--hypothesis FILE and --reference FILE go together, and without a RUN.")
+        raise ConfigError("--hypothesis FILE and --reference FILE must be given together, and without a RUN.")
     out()
     show(evaluate_files(hypothesis, reference, language=language), str(hypothesis), json)
 
@@ -59,9 +59,9 @@ def show(scores: TranslationScores | LanguageScores, what: str, json: bool) -> N
 
 
 def show_language(scores: LanguageScores, what: str) -> None:
-    """Print a table of the model's cost beside its floors."""
+    """Print a table of the model's cost beside the baselines."""
     size = f"{scores.n_characters:,} characters, {scores.n_bytes:,} bytes, {scores.n_tokens:,} tokens"
-    table = Table(title=f"{escape(what)}: {size}", title_justify="left")  # brackets in a name are no markup
+    table = Table(title=f"{escape(what)}: {size}", title_justify="left")  # brackets in a name are not markup
     for column in ("", "bits per byte", "nats per character", "nats per token", "perplexity"):
         table.add_column(column, justify="right" if column else "left")
     rates = f"{scores.bits_per_byte:.4f}", f"{scores.nats_per_character:.4f}"
@@ -79,4 +79,7 @@ def show_translation(scores: TranslationScores, what: str) -> None:
     table.add_column("signature", overflow="fold")
     for score in scores:
         table.add_row(score.name, f"{score.value:.2f}", score.signature)
+    if scores.n_numbers:
+        kept = scores.n_numbers_kept / scores.n_numbers
+        table.add_row("numbers kept", f"{kept:.1%}", f"{scores.n_numbers_kept:,} of {scores.n_numbers:,}")
     Console().print(table)

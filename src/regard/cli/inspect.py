@@ -13,8 +13,8 @@ from regard.runtime import prepare_process
 def run_inspect(
     run: Path, text: str, to: Path, target: str | None, beam: int | None, memory: int, force: bool, device: str
 ) -> None:
-    """Translate the sentence and write what it attended to."""
-    # `save` would refuse it as well, but only when all the work is done.
+    """Translate the sentence and write its attention to a file."""
+    # `save` would refuse it as well, but only after all the work.
     if to.suffix.lower() not in WRITERS:
         raise ConfigError(f"--to {to}: the name must end in {', '.join(WRITERS)}.")
     out()

@@ -18,7 +18,7 @@ from regard.proof import TOLERANCE, Proof
 
 def run_prove(run: Path | None, device: str, json: bool) -> None:
     """Print every proof; the exit code is 1 if one of them fails."""
-    out()  # a closed stdout is said before the proofs
+    out()  # a closed stdout is reported before the proofs
     say(f"Proving on {device_of(device).type}: outputs and gradients.")
     proofs = prove(run, device=device, display=display())
     failed = [proof for proof in proofs if not proof.holds]
@@ -32,7 +32,7 @@ def run_prove(run: Path | None, device: str, json: bool) -> None:
 
 
 def print_table(proofs: Sequence[Proof]) -> None:
-    """Print the proofs: largest difference, absolute and over the largest magnitude; green holds, red does not."""
+    """Print each proof's largest difference, absolute and relative to the largest magnitude; green holds, red fails."""
     stated = ", ".join(f"{str(dtype).removeprefix('torch.')} {tolerance:g}" for dtype, tolerance in TOLERANCE.items())
     table = Table(title=f"Tolerance (relative): {stated}", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("what must be equal")

@@ -1,4 +1,4 @@
-"""What the command line says beside its results, and where the results go."""
+"""The command line's messages, and the stream for its results."""
 
 import os
 import sys
@@ -14,22 +14,22 @@ IN_FLAGS: dict[Way, str] = {
     "device": "--device cpu computes without a GPU.",
     "force": "Choose another name, or --force to replace it.",
 }
-"""What each way out is called on a command line."""
+"""How the command line words each way out of an error."""
 
 
 def in_flags(error: RegardError) -> str:
-    """Return what an error says, with the ways out as flags."""
+    """Return an error's message, with the ways out as flags."""
     return " ".join([error.message, *(IN_FLAGS[way] for way in error.ways)])
 
 
 def say(message: str) -> None:
-    """Print a message for the person who watches; of several processes, the first one does."""
+    """Print a message to stderr; of several processes, only the first one does."""
     if is_first():
         tell(message)
 
 
 def display() -> Display:
-    """Return where a command shows its progress; of several processes, the first one does."""
+    """Return the display for a command's progress; of several processes, only the first one shows any."""
     return on_stderr() if is_first() else Silent()
 
 
@@ -40,8 +40,8 @@ def is_first() -> bool:
 
 def out() -> BinaryIO:
     """Return standard output, for bytes. Raises RunError if it is closed."""
-    if sys.stdout is None:  # as Python leaves it where the stream was closed from the start
-        raise RunError("Standard output is closed, so there is nowhere to write. Leave it open, or send it to a file.")
+    if sys.stdout is None:  # None if the stream was closed at the start
+        raise RunError("Standard output is closed, so there is nowhere to write. Leave it open, or redirect it.")
     return sys.stdout.buffer
 
 

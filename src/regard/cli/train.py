@@ -25,7 +25,7 @@ def run_train(data: Sequence[Path], to: Path, overrides: Sequence[str], valid: A
 
 
 def read_overrides(assignments: Sequence[str]) -> dict[str, Any]:
-    """Return what `--set section.key=value` says, by name; a value is read as TOML, or else as plain text."""
+    """Return what `--set section.key=value` says, by name; a value is read as TOML, otherwise as plain text."""
     settings = {}
     for assignment in assignments:
         name, equals, text = assignment.partition("=")

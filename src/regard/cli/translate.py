@@ -1,46 +1,98 @@
 """`regard translate`: lines in, lines out."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from regard.cli.saying import out, say
 from regard.errors import RunError
-from regard.pipeline import Translator
+from regard.pipeline import Translation, Translator
+from regard.replacing import replacing_file
 from regard.runtime import prepare_process
-from regard.text.reading.lines import STDIN, lines_of, read_lines
+from regard.text.reading.files import STDIN, conversion
+from regard.text.reading.incoming import Line, incoming, lines_of_file
 
 LINES_AT_ONCE = 10_000
-"""What is written before more is translated: enough that sentences of one length fill their batches."""
+"""How many lines are translated before they are written: enough to fill batches of sentences of similar length."""
+
+MOST_NOTES = 20
+"""Lines whose notes are printed; further ones are only counted."""
 
 
-def run_translate(run: Path, file: Path | None, beam: int | None, n_best: int, device: str) -> None:
-    """Translate a file or stdin to stdout; the exit code is 2 if a line could not be translated."""
+def run_translate(
+    run: Path, file: Path | None, to: Path | None, beam: int | None, n_best: int, device: str, force: bool
+) -> None:
+    """Translate a file or stdin to stdout or a file; the exit code is 2 if a line could not be translated."""
     prepare_process()
-    stream = out()
-    translator = Translator.load(run, device)
-    lines = read_input(file)
-    n_problems = 0
-    for start in range(0, len(lines), LINES_AT_ONCE):
-        found = translator.n_best(lines[start : start + LINES_AT_ONCE], n_best, beam=beam)
-        for i, translations in enumerate(found, start=start + 1):
-            if (problem := translations[0].problem) is not None:
-                say(f"warning: line {i} {problem}. Its translation is empty.")
-                n_problems += 1
-            for t in translations:
-                text = f"{i}\t{t.score:.4f}\t{t.text}\n" if n_best > 1 else f"{t.text}\n"
-                stream.write(text.encode())
-        stream.flush()
-    if n_problems:
-        say(f"regard: {n_problems:,} of {len(lines):,} lines could not be translated; each is an empty line.")
+    report = Report()
+    with written(to, force) as stream:
+        translator = Translator.load(run, device)
+        for lines in in_parts(read_input(file)):
+            found = translator.n_best([line.text for line in lines], n_best, beam=beam)
+            for line, translations in zip(lines, found, strict=True):
+                report.see(line, translations[0])
+                for t in translations:
+                    text = f"{report.n_lines}\t{t.score:.4f}\t{t.text}\n" if n_best > 1 else f"{t.text}\n"
+                    stream.write(text.encode())
+            stream.flush()
+    report.end(STDIN if file is None else str(file))
+    if report.n_problems:
         sys.exit(2)
 
 
-def read_input(file: Path | None) -> list[str]:
-    """Return the lines of a file, or of stdin for - or nothing, however long they are."""
+class Report:
+    """Counts lines, and reports those that could not be translated, or whose translation has notes."""
+
+    def __init__(self) -> None:
+        self.n_lines = self.n_problems = self.n_unreadable = self.n_noted = 0
+
+    def see(self, line: Line, best: Translation) -> None:
+        """Count a line, and report what its best translation is like."""
+        self.n_lines += 1
+        self.n_unreadable += line.problem is not None
+        if problem := line.problem or best.problem:
+            self.n_problems += 1
+            say(f"warning: line {self.n_lines:,} {problem}. Its translation is empty.")
+        elif best.notes:
+            self.n_noted += 1
+            if self.n_noted <= MOST_NOTES:
+                say(f"note: line {self.n_lines:,} {'; '.join(best.notes)}.")
+
+    def end(self, name: str) -> None:
+        """Report how many lines there were of each kind. name: of the file."""
+        if self.n_noted > MOST_NOTES:
+            say(f"note: {self.n_noted - MOST_NOTES:,} more lines have notes like these.")
+        if self.n_problems:
+            hint = f" If the text is Latin-1, convert it: {conversion('LATIN1', name)}" if self.n_unreadable else ""
+            say(
+                f"regard: {self.n_problems:,} of {self.n_lines:,} lines could not be translated; each is an empty "
+                f"line.{hint}"
+            )
+
+
+@contextmanager
+def written(to: Path | None, force: bool) -> Iterator[IO[bytes]]:
+    """Give the stream for translations: stdout, or a file that is written whole or not at all."""
+    if to is None:
+        yield out()
+        return
+    with replacing_file(to, None if force else lambda head: False) as file:  # noqa: ARG005
+        yield file
+
+
+def in_parts(groups: Iterator[list[Line]]) -> Iterator[list[Line]]:
+    """Yield the lines of each group, at most LINES_AT_ONCE at a time."""
+    for group in groups:
+        for start in range(0, len(group), LINES_AT_ONCE):
+            yield group[start : start + LINES_AT_ONCE]
+
+
+def read_input(file: Path | None) -> Iterator[list[Line]]:
+    """Return the lines of a file, or of stdin for - or no file, as they arrive."""
     if file is not None and str(file) != "-":
-        # A line that is too long costs only itself: the translator names it and translates the others.
-        return read_lines(file, longest=sys.maxsize)
+        return lines_of_file(file)
     if sys.stdin is None:
         raise RunError("Standard input is closed, so there is nothing to read. Name a file.")
-    # Read to its end first: nothing is translated while a pipe stays open.
-    return lines_of(sys.stdin.buffer.read(), STDIN, longest=sys.maxsize)
+    return incoming(sys.stdin.buffer)

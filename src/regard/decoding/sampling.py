@@ -18,20 +18,40 @@ CPU = torch.device("cpu")
 class SamplingConfig(BaseModel):
     """How the next token is drawn.
 
-    In this order: repetition_penalty, temperature, top_k, top_p, min_p; what is left is drawn from. greedy takes the
-    likeliest instead, after the penalty. One seed, one text.
+    In this order: `repetition_penalty`, `temperature`, `top_k`, `top_p`, `min_p`; what is left is drawn from.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
     max_tokens: int = Field(256, ge=1, le=2**20)
+    """The most tokens that are written."""
+
     greedy: bool = False
+    """Whether the likeliest token is taken instead of one that is drawn, after the repetition penalty."""
+
     temperature: float = Field(0.8, gt=0)
+    """What the logits are divided by: above 1 unlikely tokens are drawn more often, below 1 less often."""
+
     top_k: int | None = Field(None, ge=1, le=2**31)
+    """How many of the likeliest tokens are drawn from (Fan et al. 2018); not set, all."""
+
     top_p: float | None = Field(None, gt=0, le=1)
+    """The probability that the tokens drawn from have together at least, the likeliest and as few as suffice (Holtzman
+    et al. 2020); not set, all are drawn from.
+    """
+
     min_p: float | None = Field(None, ge=0, le=1)
+    """The share of the likeliest token's probability below which a token is left out (Nguyen et al. 2024); not set,
+    none is.
+    """
+
     repetition_penalty: float = Field(1.0, gt=0)
+    """The factor by which the logits of tokens that were written, or stand in the prompt, are made smaller (Keskar et
+    al. 2019); 1 is none, and below 1 such tokens are likelier.
+    """
+
     seed: int = Field(0, ge=0, lt=2**63)
+    """The number from which the draws follow: one seed, one text."""
 
 
 def generate(

@@ -20,23 +20,41 @@ MOST_CELLS = 2**18
 """Positions of all hypotheses together that may be remembered at once; each takes some kilobytes in every layer."""
 
 
-class DecodingConfig(BaseModel):
-    """How the best target is looked for. beam 1 is greedy search.
+LEAST_RATIO = 2.0
+"""How many times the tokens of its source a target may have, whatever was seen in training."""
 
-    length_penalty: the exponent on the length by which a hypothesis's log-probability is divided; 0 is none. A target
-    may have up to max_ratio times the tokens of its source, and max_extra more, and max_target_tokens at most. A source
-    of more than max_source_tokens is not translated: it would take minutes, and all others would wait.
+
+class DecodingConfig(BaseModel):
+    """How the best target is looked for.
+
+    A target may have up to `max_ratio` times the tokens of its source, and `max_extra` more, and `max_target_tokens` at
+    most.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
     beam: int = Field(5, ge=1, le=100)
+    """How many hypotheses are kept side by side; 1 is greedy search."""
+
     length_penalty: float = Field(1.0, ge=0, le=10)
-    max_ratio: float = Field(2.0, gt=0, le=100)
+    """The exponent on the length by which a hypothesis's log-probability is divided; 0 is none."""
+
+    max_ratio: float | None = Field(None, gt=0, le=100)
+    """How many times the tokens of its source a target may have; not set, as many as the training pairs show, and 2 at
+    least.
+    """
+
     max_extra: int = Field(10, ge=1, le=1_000)
+    """How many tokens a target may have beyond `max_ratio`."""
+
     max_source_tokens: int = Field(1_024, ge=1, le=2**14)
+    """The most tokens of a source; a longer one is not translated: it would take minutes, and all others would wait."""
+
     max_target_tokens: int = Field(2_048, ge=1, le=2**14)
+    """The most tokens of a target, whatever its source; with a large `beam` fewer, so that memory suffices."""
+
     batch_tokens: int = Field(4_096, ge=1, le=2**20)
+    """About how many tokens a batch of sources has, padding included, each counted for every hypothesis."""
 
     @model_validator(mode="after")
     def memory_is_bounded(self) -> "DecodingConfig":
@@ -52,7 +70,8 @@ class DecodingConfig(BaseModel):
 
         n_positions: of the model, for both sides and two marks.
         """
-        most = min(int(self.max_ratio * n_source) + self.max_extra, self.max_target_tokens)
+        ratio = self.max_ratio if self.max_ratio is not None else LEAST_RATIO
+        most = min(int(ratio * n_source) + self.max_extra, self.max_target_tokens)
         # One token at least: `Translator` refuses a source that leaves no place for it.
         return most if n_positions is None else max(1, min(most, n_positions - n_source - 2))
 

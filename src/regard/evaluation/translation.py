@@ -8,12 +8,15 @@ does). The second is made here from plain text, so that nobody has to keep token
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
+from unicodedata import normalize
 
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 
 from regard.arguments import language_of, strings_of
 from regard.errors import DataError
+from regard.text.languages import code_of, recognise, unspaced
+from regard.text.numbers import numbers_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +30,18 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class TranslationScores:
-    """The scores of one set of translations, and how they were found. Iterating gives them in the order of a table."""
+    """The scores of one set of translations, and how they were found. Iterating gives them in the order of a table.
+
+    bleu_literature: None for a language that is not known, or has no such form. n_numbers: in the references, of which
+    n_numbers_kept stand in the translations.
+    """
 
     bleu: Score
-    bleu_literature: Score
+    bleu_literature: Score | None
     chrf: Score
     n_sentences: int
+    n_numbers: int
+    n_numbers_kept: int
     how: str | None = None
 
     def __iter__(self) -> Iterator[Score]:
@@ -47,14 +56,19 @@ class TranslationScores:
 def score_translations(
     hypotheses: Iterable[str], references: Iterable[str], *, language: str | None = None
 ) -> TranslationScores:
-    """Return 13a cased BLEU, the literature's lower-cased tokenised BLEU, and chrF.
+    """Return cased BLEU, the literature's lower-cased tokenised BLEU, and chrF.
 
-    hypotheses, references: plain text, one sentence each, in the same order. language: code of the target language,
-    such as "de" or "fr-CA"; it chooses Moses' rules, and without it those of English are used.
+    hypotheses, references: plain text, one sentence each, in the same order; both are compared in NFC, so that an
+    accent counts alike however it is spelt. language: code of the target language, such as "de" or "fr-CA"; if it is
+    not given, it is recognised from the references where that is safe. It chooses the tokenisation of both BLEUs: 13a
+    and Moses' rules, but zh for Chinese, and characters where no spaces stand between words, each of which have no
+    lower-cased form in the literature. Nor has a language that is not known.
     Raises DataError if the counts differ or if there is nothing to score.
     """
-    hypotheses, references = strings_of(hypotheses, "hypotheses"), strings_of(references, "references")
-    language = language_of(language)
+    hypotheses = [normalize("NFC", text) for text in strings_of(hypotheses, "hypotheses")]
+    references = [normalize("NFC", text) for text in strings_of(references, "references")]
+    given = language_of(language)
+    language = code_of(given) if given is not None else recognise(references)
     if len(hypotheses) != len(references):
         raise DataError(
             f"There are {len(hypotheses):,} translations and {len(references):,} references; every translation needs "
@@ -65,16 +79,55 @@ def score_translations(
             f"There is nothing to score against: {len(references):,} references, all of them empty. "
             "Give at least one sentence with its reference."
         )
-    code = moses_language(language)
-    tokenised = moses_lower(hypotheses, language=language), moses_lower(references, language=language)
-    # force: sacreBLEU warns of text that is tokenised already, which is meant here.
-    cased, lowered = BLEU(tokenize="13a"), BLEU(tokenize="none", lowercase=True, force=True)
+    tokenisation = bleu_tokenisation(references, language)
     return TranslationScores(
-        bleu=_score("BLEU, cased", cased, hypotheses, references),
-        bleu_literature=_score(f"BLEU, lower-cased, Moses {code}", lowered, *tokenised),
+        bleu=_score("BLEU, cased", BLEU(tokenize=tokenisation), hypotheses, references),
+        bleu_literature=_literature(hypotheses, references, language) if tokenisation == "13a" and language else None,
         chrf=_score("chrF", CHRF(), hypotheses, references),
         n_sentences=len(references),
+        n_numbers=sum(numbers_of(reference).total() for reference in references),
+        n_numbers_kept=sum(
+            (numbers_of(found) & numbers_of(wanted)).total()
+            for found, wanted in zip(hypotheses, references, strict=True)
+        ),
     )
+
+
+def _literature(hypotheses: Sequence[str], references: Sequence[str], language: str) -> Score:
+    # force: sacreBLEU warns of text that is tokenised already, which is meant here.
+    lowered = BLEU(tokenize="none", lowercase=True, force=True)
+    tokenised = (moses_lower(side, language=language) for side in (hypotheses, references))
+    return _score(f"BLEU, lower-cased, Moses {moses_language(language)}", lowered, *tokenised)
+
+
+def quick_scores(hypotheses: Sequence[str], references: Sequence[str], tokenisation: str) -> dict[str, float]:
+    """Return cased BLEU and chrF by name, for a validation. tokenisation: sacreBLEU's name of it."""
+    texts = list(hypotheses), [list(references)]
+    return {
+        "bleu": float(BLEU(tokenize=tokenisation).corpus_score(*texts).score),
+        "chrf": float(CHRF().corpus_score(*texts).score),
+    }
+
+
+BY_CHARACTER = frozenset({"ja", "th", "lo", "km", "my", "bo"})
+"""Languages without spaces between words, for which sacreBLEU has no tokenisation of its own or needs another tool."""
+
+
+def bleu_tokenisation(texts: Sequence[str], language: str | None = None) -> str:
+    """Return sacreBLEU's tokenisation for texts of a language: "13a", "zh" for Chinese, or "char".
+
+    language: recognised from the texts where it is not given.
+    """
+    code = (language or recognise(texts) or "").partition("-")[0]
+    if code == "zh":
+        return "zh"
+    return "char" if code in BY_CHARACTER or (not code and unspaced(texts)) else "13a"
+
+
+def n_bleu_tokens(texts: Sequence[str], tokenisation: str) -> list[int]:
+    """Return how many tokens each text has for BLEU."""
+    tokenise = BLEU(tokenize=tokenisation).tokenizer
+    return [len(tokenise(text).split()) for text in texts]
 
 
 def moses_lower(sentences: Sequence[str], *, language: str | None = None) -> list[str]:

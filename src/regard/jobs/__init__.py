@@ -1,6 +1,6 @@
-"""What it means to train on pairs and on running text, and the one road of a training: new, resumed, or from a model.
+"""Training on pairs and on running text: a new run, a resumed one, or one that starts from another model.
 
-JOBS owns everything that differs between the two kinds of corpora; whatever else is here knows a job by this only.
+JOBS holds everything that differs between the two kinds of corpora; the other modules use only the interface of a job.
 """
 
 from regard.jobs.job import Job

@@ -17,8 +17,9 @@ from regard.arguments import pairs_of as checked_pairs
 from regard.arguments import path_of
 from regard.errors import DataError, RunError, shown
 from regard.replacing import replacing, standing
+from regard.text.reading.kinds import ending
 from regard.text.reading.pairs import Pair, Pairs, pairs_of, read_pairs
-from regard.text.reading.passages import Documents, Passages
+from regard.text.reading.passages import RULE, Documents, Passages
 from regard.text.tokens.normalise import normalise_running
 
 FileName: TypeAlias = str | PathLike[str]
@@ -49,26 +50,28 @@ class Given:
 
     @property
     def job(self) -> str:
-        """What can be trained on this: one .txt is running text, everything else in files is pairs."""
+        """What can be trained on this: one .txt or a folder is running text, everything else in files is pairs."""
         if self.pairs is not None or self.texts is not None:
             return "pairs" if self.texts is None else "text"
         if self.spooled:
             return "text" if self.files[0].name == SPOOLED_TEXT else "pairs"
-        return "text" if len(self.files) == 1 and self.files[0].suffix.lower() == ".txt" else "pairs"
+        if len(self.files) == 1 and (ending(self.files[0]) == ".txt" or self.files[0].is_dir()):
+            return "text"
+        return "pairs"
 
     def read_pairs(self) -> Pairs:
         """Return the pairs. Raises DataError if they cannot be read or do not fit."""
         # What is still in memory here (to validate on, to guard, to score) is read once, so an iterator will do.
         return read_pairs(self.files) if self.pairs is None else pairs_of(list(self.pairs))
 
-    def read_text(self, documents: Documents) -> Passages:
+    def read_text(self, documents: Documents, rule: int = RULE) -> Passages:
         """Return the running text. documents: what one is in a file. Raises DataError if it holds no text."""
         if self.texts is None and not self.spooled:
-            return Passages.read(self.files[0], documents)
+            return Passages.read(self.files[0], documents, rule)
         # Texts from memory, spooled or not, are a document each, whatever `documents` says.
         if self.texts is not None:
             return Passages.of(list(self.texts))
-        return _spooled_texts(self.files[0])
+        return _spooled_texts(self.files[0], rule)
 
     def spool(self, folder: Path) -> "Given":
         """Return the corpus in files; what has none is written into a folder, each item as it comes."""
@@ -195,14 +198,14 @@ def _spool_pairs(pairs: Iterable[Pair], folder: Path) -> Given:
     return Given(files=paths, spooled=True)
 
 
-def _spooled_texts(path: Path) -> Passages:
+def _spooled_texts(path: Path, rule: int) -> Passages:
     """Return the texts that were spooled into a file. Raises DataError if they are damaged."""
     damaged = DataError(f"{path} is damaged, or {SPOOLED_ENDS} beside it. Give the texts again.")
     ends = np.fromfile(path.with_name(SPOOLED_ENDS), dtype=np.int64)
     if len(ends) < 2 or ends[0] != 0 or ends[-1] != path.stat().st_size or bool((np.diff(ends) < 0).any()):
         raise damaged
     try:
-        return Passages.spooled(path, ends)
+        return Passages.spooled(path, ends, rule)
     except UnicodeDecodeError as error:
         raise damaged from error
 

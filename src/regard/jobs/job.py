@@ -37,6 +37,10 @@ class Split(Protocol):
         """Return the batches to train on, and a sentence about them. The run has room for what is too large."""
         ...
 
+    def observed(self, stream: Stream, recipe: Recipe, card: Card) -> tuple[Recipe, Card]:
+        """Return recipe and card with what the items of the stream show."""
+        ...
+
     def validation(self, bundle: Bundle, recipe: Recipe, device: torch.device, display: Display) -> Validate:
         """Return what measures the model while it is trained."""
         ...
@@ -53,6 +57,14 @@ class Corpus(Protocol):
     @property
     def size(self) -> int:
         """Return the number of pairs, or of characters."""
+        ...
+
+    def best_by(self) -> tuple[str, str]:
+        """Return the score that suits this corpus to decide about the best model, and the reason in words, if any."""
+        ...
+
+    def languages(self, recipe: Recipe, display: Display) -> dict[str, str]:
+        """Return the languages that the recipe does not name and that are recognised, as settings; and say them."""
         ...
 
     def split(self, recipe: Recipe, display: Display) -> Split:
@@ -96,8 +108,3 @@ class Job:
     user: Any
     evaluate: Evaluator
     fits: str  # for messages: the form in which such data are handed in
-
-    @property
-    def best_by(self) -> str:
-        """The score that decides about the best model unless another is asked for."""
-        return self.scores[0]

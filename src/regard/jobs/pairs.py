@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
-from typing import Any
+from typing import Any, cast
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
@@ -13,10 +13,16 @@ from torch import nn
 
 from regard.bundle import Bundle, read_card, run_bundle
 from regard.bundle.card import Card, DataCard
-from regard.decoding.search import DecodingConfig
+from regard.decoding.search import LEAST_RATIO, DecodingConfig
 from regard.display import Display, counted
 from regard.errors import ConfigError, DataError
-from regard.evaluation.translation import TranslationScores, score_translations
+from regard.evaluation.translation import (
+    TranslationScores,
+    bleu_tokenisation,
+    n_bleu_tokens,
+    quick_scores,
+    score_translations,
+)
 from regard.jobs.given import Given
 from regard.jobs.job import Job
 from regard.pipeline import Translator, changed
@@ -27,41 +33,54 @@ from regard.text.batching.stream import BatchStream
 from regard.text.encoded.pairs import EncodedPairs, encode_pairs
 from regard.text.encoded.segmentations import segment_pairs
 from regard.text.encoded.shards import sharded_pairs
-from regard.text.reading.pairs import SentencePairs
-from regard.text.reading.splitting import fingerprint, hold_out
+from regard.text.languages import recognise
+from regard.text.reading.pairs import Pair, Pairs, SentencePairs, names_columns, pairs_of
+from regard.text.reading.splitting import Keys, fingerprint, hold_out, hold_out_distinct
 from regard.text.tokens.learning import choose_vocabulary, train_tokenizers
 from regard.text.tokens.tokenizer import Tokenizer
-from regard.training.loop import Validate, mean_nll
+from regard.training.loop import Stream, Validate, mean_nll
 from regard.training.run import RunFolder
 
 VALIDATION_DECODES = 500
 """Validation sentences that are decoded for BLEU; the loss is taken over all that are short enough."""
 
+SEEN = 2000
+"""Pairs by which the score is chosen that decides about the best model."""
+BLEU_WORDS = 4
+"""Words in a row that BLEU counts."""
+
 
 class PairsConfig(BaseModel):
-    """What is done with pairs before they are trained on.
+    """What is done with pairs before they are trained on."""
 
-    Languages are codes such as "de"; the target's chooses the tokenisation of the literature's BLEU. Pairs with more
-    than max_tokens tokens on a side are left out. Without validation data, validation_pairs are held out. The ids of a
-    corpus of more than pairs_in_memory are kept in files of the run. bpe_dropout: share of the merges of BPE that are
-    left out at random in training (Provilkov et al. 2020).
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
     source_language: str | None = Field(None, max_length=32)
+    """The language of the source sides, a code such as "en"."""
+
     target_language: str | None = Field(None, max_length=32)
+    """The language of the target sides, a code such as "de"; it chooses the tokenisation of the literature's BLEU."""
+
     max_tokens: int = Field(256, ge=1, le=2**16)
+    """The most tokens of a side; pairs with more are left out, and counted."""
+
     validation_pairs: int = Field(1000, ge=1, le=10**9)
+    """How many pairs, a tenth of all at most, are held out for validation if no validation data are given."""
+
     pairs_in_memory: int = Field(2_000_000, ge=0, le=10**12)
+    """The most pairs whose ids are kept in memory; those of a larger corpus are kept in files of the run."""
+
     bpe_dropout: float = Field(0.0, ge=0, lt=1)
+    """The share of the merges of BPE that are left out at random in training (Provilkov et al. 2020); all pairs must
+    fit into memory.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class PairsCorpus:
     """The pairs that were read, and those to validate on and to guard, if some were given."""
 
-    pairs: SentencePairs
+    pairs: Pairs
     valid: SentencePairs | None
     guard: SentencePairs | None
 
@@ -69,25 +88,63 @@ class PairsCorpus:
     def size(self) -> int:
         return len(self.pairs)
 
+    def best_by(self) -> tuple[str, str]:
+        """Return chrF where most targets are too short for BLEU, which counts up to four words in a row, else BLEU."""
+        targets = [target for _, target in self.valid or self.pairs[:SEEN]]
+        tokenisation = bleu_tokenisation(targets)
+        n_short = sum(n < BLEU_WORDS for n in n_bleu_tokens(targets, tokenisation))
+        if 2 * n_short > len(targets):
+            return "chrf", f"by chrF, since most targets have fewer than {BLEU_WORDS} words; of equals, by the loss"
+        return "bleu", f"by BLEU ({tokenisation} tokenisation); of equals, by the loss"
+
+    def languages(self, recipe: Recipe, display: Display) -> dict[str, str]:
+        config, sides, found = config_of(recipe), zip(*self.pairs[:SEEN], strict=True), {}
+        for name, side in zip(("source_language", "target_language"), sides, strict=True):
+            if getattr(config, name) is None and (code := recognise(side)):
+                found[name] = code
+        named = [getattr(config, name) or found.get(name) for name in ("source_language", "target_language")]
+        recognised = " (recognised)" if found else ""
+        display.say(f"languages: {' -> '.join(code or 'not known' for code in named)}{recognised}")
+        return found
+
     def split(self, recipe: Recipe, display: Display) -> "PairsSplit":
         """Return the pairs to train on and to validate on; some are held out if none were given."""
+        pairs = self.pairs
+        if recipe.rules.normalisation == 1:
+            pairs = pairs_of(pairs.items, rule=1)  # what is empty by one rule is not by another
+        if recipe.rules.split == 1:
+            if self.valid is not None:
+                return PairsSplit(pairs, self.valid, self.guard)
+            # By the seed of the run, so that a run that continues holds out the same pairs.
+            return PairsSplit(*hold_out(pairs, config_of(recipe).validation_pairs, recipe.training.seed), self.guard)
+        keys = Keys.of(pairs)
+        if keys.n_repeated:
+            display.say(f"training data: {counted(keys.n_repeated, 'pair')} stood there before, and count again")
         if self.valid is not None:
-            return PairsSplit(self.pairs, self.valid, self.guard)
-        # By the seed of the run, so that a run that continues holds out the same pairs.
-        train, valid = hold_out(self.pairs, config_of(recipe).validation_pairs, recipe.training.seed)
-        held_out = "1 pair is" if len(valid) == 1 else f"{len(valid):,} pairs are"
-        display.say(f"validation data: none was given, so {held_out} held out at random")
+            if n_known := keys.n_known(Keys.of(self.valid)):
+                display.say(
+                    f"warning: {n_known:,} of {len(self.valid):,} validation pairs have a source that is trained on, "
+                    "so their score says little about new text"
+                )
+            return PairsSplit(pairs, self.valid, self.guard)
+        train, valid = hold_out_distinct(pairs, keys, config_of(recipe).validation_pairs, recipe.training.seed)
+        left_out = len(pairs) - len(train) - len(valid)
+        also = f"; {left_out:,} more with the same sources are left out of training" if left_out else ""
+        display.say(f"validation data: none was given, so {counted(len(valid), 'random pair')} held out{also}")
         return PairsSplit(train, valid, self.guard)
 
 
 def read(data: Given, valid: Given | None, guard: Given | None, display: Display) -> PairsCorpus:
     """Return the pairs that were given, and say what became of their lines."""
 
-    def said(given: Given, what: str) -> SentencePairs:
+    def said(given: Given, what: str) -> Pairs:
         if given.job != "pairs":
             raise DataError(f"The {what} are running text, and pairs of sentences are trained on. {PAIRS.fits}")
         pairs = given.read_pairs()
         display.say(f"{what}: {pairs.report.summary()}")
+        if names_columns(pairs[0]):
+            columns = " and ".join(map(repr, pairs[0]))
+            display.say(f"warning: {what}: line 1, {columns}, looks like names of columns, and counts as a pair")
         return pairs
 
     pairs = said(data, "training data")
@@ -118,7 +175,7 @@ class PairsSplit:
         )
 
     def tokenizers(self, recipe: Recipe) -> tuple[Tokenizer, Tokenizer, str]:
-        return train_tokenizers(self.train, recipe.tokenizer)
+        return train_tokenizers(self.train, recipe.tokenizer, recipe.rules.normalisation)
 
     def settled(self, recipe: Recipe) -> Recipe:
         # The choices of `train_tokenizers` once more, for the recipe that the run keeps.
@@ -158,6 +215,15 @@ class PairsSplit:
         with display.counting("tokenising", "pairs") as tell:
             return sharded_pairs(run.tokens, self.train, *tokenizers, config.max_tokens, self.fingerprint, tell)
 
+    def observed(self, stream: Stream, recipe: Recipe, card: Card) -> tuple[Recipe, Card]:
+        """Return the recipe with how long a target may be, and the card with how long sources were."""
+        items = cast(BatchStream, stream).items_of(0)
+        assert isinstance(items, EncodedPairs), "pairs are trained on"
+        longest, ratio = items.extent
+        if recipe.decoding.max_ratio is None:  # type: ignore[attr-defined]
+            recipe = recipe.with_section("decoding", max_ratio=max(LEAST_RATIO, ratio))
+        return recipe, card.model_copy(update={"longest_source": longest, "decoding": recipe.decoding.model_dump()})
+
     def validation(self, bundle: Bundle, recipe: Recipe, device: torch.device, display: Display) -> Validate:
         """Return a function from the model to its loss, and the BLEU and chrF of its greedy translations."""
         measured = measuring(self.valid, "validation data", bundle, recipe, device, display)
@@ -194,12 +260,16 @@ def measuring(
     short = (pair for pair in pairs if max(map(n_tokens, tokenizers, pair)) <= max_tokens)
     decoded = list(islice(short, VALIDATION_DECODES))
     greedy = DecodingConfig(**{**recipe.decoding.model_dump(), "beam": 1})
+    references, tokenisation = [target for _, target in decoded], "13a"
+    if recipe.rules.score > 1:
+        # Spelt as translations are, or an accent that stands apart would count as a mistake.
+        references = [bundle.target_tokenizer.normalise(reference) for reference in references]
+        tokenisation = bleu_tokenisation(references, config_of(recipe).target_language)
 
     def measure(model: nn.Module) -> dict[str, float]:
         nll = mean_nll(model, batches, device)
         translations = Translator(bundle, device, greedy).translate([source for source, _ in decoded])
-        scores = score_translations([t.text for t in translations], [target for _, target in decoded])
-        return {"nll": nll, "bleu": scores.bleu.value, "chrf": scores.chrf.value}
+        return {"nll": nll} | quick_scores([t.text for t in translations], references, tokenisation)
 
     return measure
 
@@ -210,7 +280,8 @@ def scored(figures: Mapping[str, float], recipe: Recipe) -> dict[str, float]:
     if not math.isfinite(figures["nll"]):
         # Translations of such a model have a BLEU all the same, by which it could become the best.
         return {"score": math.nan}
-    return {"score": -figures["nll"] if by == "loss" else figures[by]}
+    score = {"score": -figures["nll"] if by == "loss" else figures[by]}
+    return score | ({"tie": -figures["nll"]} if recipe.rules.score > 1 else {})
 
 
 def n_tokens(tokenizer: Tokenizer, sentence: str) -> int:
@@ -237,14 +308,36 @@ def evaluate(
         display.say(f"test data: {pairs.report.summary()}")
     sources, targets = zip(*pairs, strict=True)  # never empty: reading refuses that
     translator = Translator(bundle, device)
+    if look_swapped(translator, list(pairs[:COMPARED])):
+        display.say(
+            "warning: the sides look swapped: to the model, the sources are likelier as translations of the targets. "
+            "Give the source first."
+        )
     translator.decoding = changed(translator.decoding, {"beam": options.get("beam")})
     translations = translator.translate(sources)
     if problems := [(i, t.problem) for i, t in enumerate(translations, start=1) if t.problem]:
         line, problem = problems[0]
         display.say(f"warning: pair {line:,} {problem}; it counts as an empty translation ({len(problems):,} in all)")
     language = options.get("language") or bundle.card.languages[1]
-    scores = score_translations([t.text for t in translations], targets, language=language)
+    references = [bundle.target_tokenizer.normalise(target) for target in targets]  # as translations are
+    scores = score_translations([t.text for t in translations], references, language=language)
     return replace(scores, how=f"beam {translator.decoding.beam}")
+
+
+COMPARED, LIKELIER = 32, 0.75
+"""Pairs by which swapped sides are told, and the share of the cost per token below which they are."""
+
+
+def look_swapped(translator: Translator, pairs: Sequence[Pair]) -> bool:
+    """Return whether pairs cost a model clearly less the other way round."""
+    costs = []
+    for way in (pairs, [(target, source) for source, target in pairs]):
+        try:
+            scores = translator.score(way)
+        except DataError:  # too long for the model, which evaluation says by itself
+            return False
+        costs.append(-sum(score.log_probability for score in scores) / sum(score.n_tokens for score in scores))
+    return costs[1] < LIKELIER * costs[0]
 
 
 OPTIONS = {

@@ -1,4 +1,4 @@
-"""A run as a value: where its parts lie, how far it came, what happened, and the model that came of it."""
+"""A run as an object: the paths of its parts, its progress, its log, and its model."""
 
 import json
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ from regard.training.run import RunFolder
 
 @dataclass(frozen=True)
 class Run:
-    """The directory of a training. interrupted: whether it was asked to end before its budget was used up."""
+    """The directory of a training. interrupted: whether it was interrupted before its budget was used up."""
 
     path: Path
     interrupted: bool = False
@@ -36,7 +36,7 @@ class Run:
             raise RunError(f"{run.path} is not a run: it has no recipe.toml. Give the directory that a training made.")
         return run
 
-    # What is asked for is read anew each time: a training may be going on in the directory.
+    # Everything is read anew each time: a training may be running in the directory.
     @property
     def _folder(self) -> RunFolder:
         return RunFolder(self.path)
@@ -53,7 +53,7 @@ class Run:
 
     @property
     def log(self) -> Path:
-        """The file of what happened, one JSON object a line."""
+        """The file of the log, one JSON object per line."""
         return self._folder.log
 
     @property
@@ -61,12 +61,12 @@ class Run:
         """The settings, fully resolved. Raises RunError if they cannot be read."""
         recipe = recipe_of_run(self._folder)
         if recipe is None:
-            raise RunError(f"{self.path} has not been begun.")
+            raise RunError(f"{self.path} has no recipe.toml yet.")
         return recipe
 
     @property
     def card(self) -> Card:
-        """What is known of the last checkpoint's model. Raises BundleError if there is none."""
+        """The card of the last checkpoint's model. Raises BundleError if there is none."""
         return read_card(self.last)
 
     @property
@@ -76,7 +76,7 @@ class Run:
 
     @property
     def minutes(self) -> float:
-        """How long was trained, all sittings together."""
+        """How long was trained, over all sessions."""
         return self.card.trained.seconds / 60
 
     @property
@@ -96,15 +96,15 @@ class Run:
         except FileNotFoundError:
             return []
         except (OSError, ValueError, RecursionError) as error:
-            # No UTF-8 and no JSON are ValueErrors; brackets without end are a RecursionError.
+            # Invalid UTF-8 and JSON are ValueErrors; too deeply nested brackets are a RecursionError.
             raise RunError(f"{self.log} cannot be read: {shown(error, 200)}. Remove the line, or the file.") from error
 
     def load(self, device: torch.device | str = "auto") -> Translator | TextGenerator:
-        """Return the best model at work. Raises BundleError if there is none yet."""
+        """Load the best model. Raises BundleError if there is none yet."""
         return load_model(self.path, device)
 
     def __fspath__(self) -> str:
-        """A run may stand wherever its directory may: `regard.load(run)`."""
+        """A run can be passed wherever its directory can: `regard.load(run)`."""
         return str(self.path)
 
     def __repr__(self) -> str:
@@ -118,14 +118,14 @@ class Run:
 
 
 def load_model(path: str | PathLike[str], device: torch.device | str = "auto") -> Translator | TextGenerator:
-    """Return the model of a run or a bundle at work: a translator or a text generator, as it was trained.
+    """Load the model of a run or a bundle: a translator or a text generator, depending on its training data.
 
-    Raises BundleError if it cannot be loaded, ConfigError if the device is not there.
+    Raises BundleError if it cannot be loaded, ConfigError if the device does not exist.
     """
     place = device_of(device)  # first, since a large bundle takes a while to read
     bundle = load_bundle(run_bundle(path_of(path, "path")))
     if bundle.card.job not in JOBS:
-        raise BundleError(f"{path} was trained for a job that this release does not know. Use the one that wrote it.")
+        raise BundleError(f"{path} was trained for a job unknown to this release. Use the release that wrote it.")
     user: Any = JOBS[bundle.card.job].user
     model: Translator | TextGenerator = user(bundle, place)
     return model

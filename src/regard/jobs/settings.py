@@ -1,7 +1,7 @@
 """The settings of a run: of a new one, of one that continues, of one that begins from another model.
 
-A new run takes a preset by the size of its corpus and resolves every automatic choice, so that its recipe says all. A
-run that continues takes what the call does not name from its own recipe, whatever a later release would choose.
+A new run takes a preset by the size of its corpus and resolves every automatic choice, so that its recipe is complete.
+A run that continues takes what the call does not name from its own recipe, whatever a later release would choose.
 """
 
 import tomllib
@@ -16,11 +16,12 @@ from regard.bundle import Bundle
 from regard.display import Display
 from regard.errors import ConfigError, RunError, shown
 from regard.jobs import JOBS
-from regard.jobs.job import Job
+from regard.jobs.job import Corpus, Job
 from regard.models import MODELS
 from regard.presets import BUDGET_KEYS, Settings, choose_preset
-from regard.recipe import SECTIONS, Recipe, checked_content, differences, make_recipe, read_recipe, unknown
+from regard.recipe import SECTIONS, Recipe, Rules, checked_content, differences, make_recipe, read_recipe, unknown
 from regard.runtime import choose_precision, has_bfloat16
+from regard.text.languages import code_of
 from regard.training.run import RunFolder
 
 HARMLESS = frozenset(
@@ -37,21 +38,23 @@ HARMLESS = frozenset(
         "data.target_language",
     }
 )
-"""Settings that do not change the course of the weights, and may be others when a run continues; so may decoding."""
+"""Settings that do not affect the weights, so they may change when a run continues; so may those of decoding."""
 
 CONSEQUENCES = {
     "training.validation_steps": "the best model is chosen among validations at other steps from now on",
-    "training.checkpoint_steps": "an average is of other checkpoints from now on",
-    "training.keep_checkpoints": "an average is of the checkpoints that are left",
-    "training.average_checkpoints": "the average that is tried at the end is another one",
+    "training.checkpoint_steps": "averages are over other checkpoints from now on",
+    "training.keep_checkpoints": "averages are over the checkpoints that are left",
+    "training.average_checkpoints": "the average at the end is over another number of checkpoints",
     "training.patience": "validations without a better score are counted against the new number",
 }
-"""What else follows from such a change."""
+"""The further consequences of such a change."""
+
+LANGUAGES = frozenset({"source_language", "target_language"})
 
 BUDGET = frozenset(f"training.{key}" for key in BUDGET_KEYS)
 
 FREE = frozenset({"dropout_rate", "ngram_dropout"})
-"""Settings of a model that may be others when its weights are taken over: they change how it learns, not what it is."""
+"""Settings of a model that may change when its weights are taken over: they affect only its training."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,21 +71,30 @@ def named(model: str | None, preset: str | None, recipe: Path | None, settings: 
     file = read_recipe(recipe) if recipe else {}
     if "start" in file:
         raise ConfigError(
-            f"{recipe} is the recipe of a run that began with another model's weights, and a recipe cannot bring them. "
-            "Take its section [start] out; to begin with the same model, name it in the call."
+            f"{recipe} is the recipe of a run that began with another model's weights, which a recipe does not "
+            "contain. Remove its section [start]; to start from the same model, name it in the call."
         )
     family = model or file.get("family")
     if family is not None and family not in MODELS:
         raise ConfigError(f"model: {unknown(family, list(MODELS), 'a family')}")
     sections = {name: value for name, value in file.items() if name in (*SECTIONS, "rules")}
-    return Named(family, preset or file.get("preset"), (sections, settings))
+    return Named(family, preset or file.get("preset"), (with_codes(sections), with_codes(settings)))
+
+
+def with_codes(layer: Settings) -> Settings:
+    """Return settings with languages as codes, "de" for "German". Raises ConfigError for an unknown language."""
+    data = dict(layer.get("data", {}))
+    for key in LANGUAGES & data.keys():
+        if isinstance(data[key], str):  # anything else is refused with all other settings of a wrong type
+            data[key] = code_of(data[key])
+    return layer | {"data": data} if data else layer
 
 
 def new_recipe(names: Named, job: Job, size: int) -> tuple[Recipe, str]:
     """Return the recipe of a new run, and why its preset was chosen."""
     family = names.family or job.default_family
     refuse_family(family, job)
-    preset, reason = names.preset, f"preset {names.preset}, as asked for"
+    preset, reason = names.preset, f"preset {names.preset}, as requested"
     if preset is None:
         preset, reason = choose_preset(job.limits, size, job.unit)
     layers = [preset_of(preset, family, job), *names.layers]
@@ -93,7 +105,7 @@ def recipe_from(names: Named, job: Job, parent: Bundle, parent_recipe: Recipe | 
     """Return the recipe of a run that begins with another model's weights, and a sentence about its settings.
 
     Model and tokenizer are the parent's, and so is everything else that the call does not name if the parent is a run.
-    Raises ConfigError for what must match and does not.
+    Raises ConfigError if a setting that must match does not.
     """
     if parent.card.job != job.name:
         parents = JOBS[parent.card.job].title if parent.card.job in JOBS else shown(parent.card.job)
@@ -114,11 +126,12 @@ def recipe_from(names: Named, job: Job, parent: Bundle, parent_recipe: Recipe | 
         layers = [preset_of(preset, parent.family, job)]
         layers[0] = {name: values for name, values in layers[0].items() if name not in ("model", "tokenizer")}
         reason = f"training as in preset {preset}"
-    joint = parent.source_tokenizer is parent.target_tokenizer
+    joint = parent.source_tokenizer.shares(parent.target_tokenizer)
     tokenizer = parent.target_tokenizer
     kept["tokenizer"] = {"kind": tokenizer.kind, "joint": joint, "n_control_ids": tokenizer.n_control}
-    kept["tokenizer"]["vocabulary"] = max(256, tokenizer.vocabulary)  # the least to be set; a small text yields less
-    # The call's settings are the last layer: one that contradicts the model is to be refused below, not lost.
+    kept["rules"] = {"normalisation": tokenizer.normalisation}
+    kept["tokenizer"]["vocabulary"] = max(256, tokenizer.vocabulary)  # the least allowed; a small text gives fewer
+    # The call's settings are the last layer: one that contradicts the model must be refused below, not lost.
     recipe = make_recipe(job, parent.family, preset, [*layers, kept, *names.layers])
     wrong = [
         f"{section}.{key} is {value}, the model's is {kept[section][key]}"
@@ -128,8 +141,8 @@ def recipe_from(names: Named, job: Job, parent: Bundle, parent_recipe: Recipe | 
     ]
     if wrong:
         raise ConfigError(
-            f"What a model is cannot change when its weights are taken over: {'; '.join(wrong)}. Leave these settings "
-            "out, or train a new model."
+            f"These settings cannot change when a model's weights are taken over: {'; '.join(wrong)}. Leave them out, "
+            "or train a new model."
         )
     return checked(recipe), reason
 
@@ -161,30 +174,35 @@ def checked(recipe: Recipe) -> Recipe:
     """Return a recipe. Raises ConfigError if its sections do not fit together."""
     if not recipe.training.budget:
         raise ConfigError(
-            "The training has no end: training.steps, training.epochs and training.minutes are all not set. Set one."
+            "The training has no budget: training.steps, training.epochs and training.minutes are all not set. Set one."
         )
     if recipe.training.compiled and not MODELS[recipe.family][1].in_one_graph:
         raise ConfigError(
-            f"training.compiled is true, and {recipe.family} has a loop over positions, which would be compiled anew "
+            f"training.compiled is true, and {recipe.family} has a loop over positions, which would be compiled again "
             "for every length. Leave the setting out."
         )
     return recipe
 
 
-def resolved(recipe: Recipe, job: Job, device: torch.device, display: Display) -> Recipe:
-    """Return a recipe in which nothing is "auto" any more, for where it is trained.
+def resolved(recipe: Recipe, job: Job, device: torch.device, display: Display, corpus: Corpus | None = None) -> Recipe:
+    """Return a recipe with every "auto" resolved, for the device and, in a run that begins, for the corpus.
 
-    Raises ConfigError if bfloat16 is asked for where there is none.
+    Raises ConfigError if bfloat16 is set and the device does not support it.
     """
     if recipe.training.best_by == "auto":
-        recipe = recipe.with_section("training", best_by=job.best_by)
+        best_by, reason = corpus.best_by() if corpus is not None else (job.scores[0], "")
+        if reason:
+            display.say(f"best model: {reason}")
+        recipe = recipe.with_section("training", best_by=best_by)
     elif recipe.training.best_by not in job.scores:
         raise ConfigError(
             f"training.best_by is {recipe.training.best_by}; models of {job.title} are measured by "
             f"{' and '.join(job.scores)}."
         )
+    if corpus is not None:
+        recipe = recipe.with_section("data", **corpus.languages(recipe, display))
     if recipe.training.precision == "bfloat16" and not has_bfloat16(device):
-        raise ConfigError(f"training.precision is bfloat16, and this {device.type} has none. Use float32.")
+        raise ConfigError(f"training.precision is bfloat16, which this {device.type} does not support. Use float32.")
     if recipe.training.precision == "auto":
         model: Any = recipe.model
         precision, reason = choose_precision(device, model.width, MODELS[recipe.family][1].in_one_graph)
@@ -199,38 +217,40 @@ def recipe_of_run(run: RunFolder) -> Recipe | None:
     if text is None:
         return None
     try:
-        content = of_first_format(checked_content(tomllib.loads(text), str(run.recipe)))
+        content = as_begun(checked_content(tomllib.loads(text), str(run.recipe)))
         family, preset = content.pop("family"), content.pop("preset")
         if family not in MODELS:
             raise ConfigError(f"family: {unknown(family, list(MODELS), 'a family')}")
-        # The file names no job. Its section `decoding` is written in full, and each job's has other keys.
+        # The file does not name the job. Its section `decoding` is complete, and its keys differ between jobs.
         job = next(
             job for job in JOBS.values() if content.get("decoding", {}).keys() <= job.decoding.model_fields.keys()
         )
         return make_recipe(job, family, preset, [content])
     except (ValueError, KeyError, StopIteration, RecursionError, ConfigError) as error:
-        # What is no TOML is a ValueError, and brackets without end are a RecursionError.
-        reason = {KeyError: f"it has no {error}", StopIteration: "it is of no known job"}.get(type(error), str(error))
+        # Invalid TOML is a ValueError, and too deeply nested brackets are a RecursionError.
+        reason = {KeyError: f"it has no {error}", StopIteration: "its job is not known"}.get(type(error), str(error))
         reason = shown(reason, 300).rstrip(".")
-        raise RunError(f"{run.recipe} cannot be used: {reason}. Put it back from a copy.", ways=["fresh"]) from error
+        raise RunError(f"{run.recipe} cannot be used: {reason}. Restore it from a copy.", ways=["fresh"]) from error
 
 
-def of_first_format(content: dict[str, Any]) -> dict[str, Any]:
-    """Return a run's recipe with what every run had before recipes said so: no control ids."""
+def as_begun(content: dict[str, Any]) -> dict[str, Any]:
+    """Return a run's recipe with the rules and the settings that every run had before recipes stored them."""
     if "rules" not in content:
+        content["rules"] = dict.fromkeys(Rules.model_fields, 1)
         content.setdefault("tokenizer", {}).setdefault("n_control_ids", 0)
+    if content["rules"].get("budget") == 1:
+        training = content.setdefault("training", {})
+        training["warmup_share"] = training["most_validations"] = None  # TOML cannot express None
     return content
 
 
 def continued(before: Recipe, names: Named, job: Job) -> Recipe:
-    """Return the recipe of a run that continues: its own, with what the call names over it."""
+    """Return the recipe of a run that continues: its own, overridden by what the call names."""
     family, preset = names.family or before.family, names.preset or before.preset
-    own: dict[str, Any] = {
-        section: getattr(before, section).model_dump(exclude_none=True) for section in (*SECTIONS, "rules")
-    }
+    own: dict[str, Any] = {section: getattr(before, section).model_dump() for section in (*SECTIONS, "rules")}
     if before.start is not None:
         own["start"] = before.start.model_dump()
-    # Else its settings would be called unknown, where the family is the mistake to be named.
+    # Otherwise the error would be about unknown settings, although the family is the mistake.
     if family != before.family:
         own["model"] = {}
     layers = [{name: automatic(values, own, name) for name, values in layer.items()} for layer in names.layers]
@@ -238,12 +258,12 @@ def continued(before: Recipe, names: Named, job: Job) -> Recipe:
 
 
 def automatic(values: Mapping[str, Any], own: Mapping[str, Any], section: str) -> dict[str, Any]:
-    """Return settings without those that are named "auto": what a run has chosen by itself, it keeps."""
+    """Return settings without those that are "auto": a run keeps what was chosen for it."""
     return {key: value for key, value in values.items() if not (value == "auto" and key in own.get(section, {}))}
 
 
 def refuse_changes(before: Recipe, after: Recipe, run: RunFolder, display: Display) -> None:
-    """Say which settings have changed, and raise ConfigError if some of them would change the course of the weights."""
+    """Report the settings that have changed, and raise ConfigError if some of them would affect the weights."""
     changed = differences(before, after)
     if "family" in changed:
         changed = {"family": changed["family"]}  # all else follows from it
@@ -257,5 +277,5 @@ def refuse_changes(before: Recipe, after: Recipe, run: RunFolder, display: Displ
     for name in sorted(allowed):
         also = f"; {CONSEQUENCES[name]}" if name in CONSEQUENCES else ""
         if name.startswith("decoding."):
-            also = "; models that are saved from now on have it, and those that stand there do not"
+            also = "; models that are saved from now on have it, existing ones do not"
         display.say(f"note: {name}: {changed[name]}{also}")

@@ -1,7 +1,7 @@
-"""What a training will be: its recipe, fully resolved, and where it begins.
+"""What is settled before a training: its recipe, fully resolved, and where it begins.
 
-A run that has a checkpoint continues from it; one that was ended before its first begins again with what its recipe
-says; otherwise the call decides, and perhaps another model whose weights it names.
+A run with a checkpoint continues from it. A run that ended before its first checkpoint begins again with its recipe.
+Otherwise the call decides, and the model that it starts from, if it names one.
 """
 
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ from regard.training.run import RunFolder
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What was asked for. data: None if the run holds it. start: a run or a bundle to begin from."""
+    """The arguments of a training. data: None if the run holds them. start: a run or a bundle to begin from."""
 
     to: Path
     data: Given | None
@@ -48,25 +48,31 @@ Start = None | Adapted | Resumed
 """Where a training begins: anew, with another model's weights, or at a checkpoint."""
 
 
+def refuse_early(request: Request, run: RunFolder, job: Job) -> None:
+    """Raise ConfigError for settings of a new run that are wrong for every corpus, before the corpus is read."""
+    if request.start is None and (request.fresh or run.recipe_text() is None):
+        new_recipe(request.names, job, 0)
+
+
 def settle(
     request: Request, run: RunFolder, job: Job, corpus: Corpus, processes: Processes, display: Display
 ) -> tuple[Recipe, Start]:
-    """Return the recipe and where to begin; the first process finds out, and tells the others the recipe."""
-    # Kept here and not sent: the other processes read the model and its state from the disk themselves.
+    """Return the recipe and where to begin; the first process determines both and sends the others the recipe."""
+    # Not sent: the other processes read the model and its state from the disk themselves.
     found: list[Start] = [None]
 
     def first() -> Recipe:
-        before = None if request.fresh else recipe_of_run(run)  # `fresh` helps where it is damaged
+        before = None if request.fresh else recipe_of_run(run)  # with `fresh` it may be damaged
         checkpoint = None
         if before is not None:
             refuse_other_job(before, job, run)
             checkpoint = find_checkpoint(run, before, display)
         if before is not None and checkpoint is not None:
             recipe = _continuing(before, checkpoint, request, run, job, display)
-            found[0], reason = checkpoint, f"preset {recipe.preset}, as the run was begun"
+            found[0], reason = checkpoint, f"preset {recipe.preset}, from the run's recipe"
         else:
             recipe, found[0], reason = _beginning(before, request, job, corpus)
-            recipe = resolved(recipe, job, request.device, display)
+            recipe = resolved(recipe, job, request.device, display, corpus)
         display.say(f"model: {recipe.family}, {reason}")
         display.say(f"device: {described(request.device)}")
         return recipe
@@ -78,18 +84,18 @@ def settle(
 def _continuing(
     before: Recipe, checkpoint: Resumed, request: Request, run: RunFolder, job: Job, display: Display
 ) -> Recipe:
-    """Return the recipe of a run that continues. Raises ConfigError if the call asks for another course of it."""
-    # What the first format did not say: the budget that was planned for, and what "auto" had come to.
+    """Return the recipe of a run that continues. Raises ConfigError if the call would change its course."""
+    # Format 1 did not store the planned budget, nor what "auto" was resolved to.
     if checkpoint.state.progress.budget is None:
         checkpoint.state.progress.budget = before.training.budget
     if before.training.precision == "auto":
         computed = checkpoint.bundle.card.arithmetic.precision or "float32"
         before = before.with_section("training", precision=computed)
     if before.training.precision == "bfloat16" and not has_bfloat16(request.device):
-        # The recipe is written so, and the run stays in float32, even back on a machine that has bfloat16.
-        display.say("note: begun in bfloat16, which this machine has not; it continues in float32.")
+        # The new recipe says float32, and the run keeps it, even back on a machine that has bfloat16.
+        display.say("note: begun in bfloat16, which this machine does not support; the run continues in float32.")
         before = before.with_section("training", precision="float32")
-    # The first format had no `best_by`. In silence, since nothing is chosen for this run any more.
+    # Format 1 had no `best_by`. Not reported, since nothing new is chosen for this run.
     before = resolved(before, job, request.device, Silent())
     recipe = resolved(continued(before, request.names, job), job, request.device, display)
     refuse_changes(before, recipe, run, display)
@@ -99,13 +105,13 @@ def _continuing(
 
 
 def _beginning(before: Recipe | None, request: Request, job: Job, corpus: Corpus) -> tuple[Recipe, Adapted | None, str]:
-    """Return the recipe of a run that begins, the model it begins from, if any, and a sentence about both."""
+    """Return the recipe of a run that begins, the model it starts from, if any, and a phrase about both."""
     names = request.names
-    # Nothing was learnt yet, so a call that names another family or preset, or a model to start from, gets it.
+    # Nothing was trained yet, so the call may name another family or preset, or a model to start from.
     as_before = before is not None and names.family in (None, before.family) and names.preset in (None, before.preset)
     if before is not None and as_before and request.start is None:
         origin = same_parent(before.start) if before.start is not None else None
-        return continued(before, names, job), origin, "as the run was begun"
+        return continued(before, names, job), origin, "from the run's recipe"
     if request.start is None:
         recipe, reason = new_recipe(names, job, corpus.size)
         return recipe, None, reason

@@ -52,11 +52,11 @@ def parent_of(path: Path) -> Adapted:
 
 
 def same_parent(origin: Origin) -> Adapted:
-    """Return the model that a run was begun from. Raises RunError if its weights are others by now."""
+    """Return the model that a run was begun from. Raises RunError if its weights have changed since."""
     parent = parent_of(Path(origin.path))
     if parent.origin.weights != origin.weights:
         raise RunError(
-            f"{origin.path} has other weights than when the run was begun from it. Put them back.", ways=["fresh"]
+            f"{origin.path} has other weights than when the run was begun from it. Restore them.", ways=["fresh"]
         )
     return parent
 
@@ -69,16 +69,16 @@ def digest_of(bundle: Path) -> str:
 def refuse_other_origin(recipe: Recipe, start: Path, run: RunFolder) -> None:
     """Raise ConfigError if a run that continues was not begun from the model that is named."""
     if recipe.start is None:
-        raise ConfigError(f"{run.path} was begun anew and not from {start}. Leave that out.", ways=["fresh"])
-    # Either is enough: since then the parent may have been moved, or trained further where it is.
+        raise ConfigError(f"{run.path} was begun from scratch, not from {start}. Leave that out.", ways=["fresh"])
+    # One match is enough: the parent may have been moved since, or trained further in place.
     if recipe.start.path != str(start.absolute()) and recipe.start.weights != digest_of(run_bundle(start)):
         raise ConfigError(f"{run.path} was begun from {recipe.start.path}, not from {start}.", ways=["fresh"])
 
 
 def find_checkpoint(run: RunFolder, recipe: Recipe, display: Display) -> Resumed | None:
-    """Return the newest checkpoint that is intact, or None if nothing was learnt yet.
+    """Return the newest intact checkpoint, or None if nothing was trained yet.
 
-    Raises RunError if a model stands there without a checkpoint, so that it would be trained over from the start.
+    Raises RunError if the run holds a model but no checkpoint: a training from scratch would overwrite it.
     """
     found = run.newest(recipe.training, lambda message: display.say(f"warning: {message}"))
     if found is not None:
@@ -86,7 +86,7 @@ def find_checkpoint(run: RunFolder, recipe: Recipe, display: Display) -> Resumed
     last = run.card_of_last()
     damaged = [step_of(path) for path in run.steps()]
     step = max([*damaged, last.trained.step if last else 0])
-    if damaged or step > recipe.training.checkpoint_steps:  # a kill leaves no model of more steps by itself
+    if damaged or step > recipe.training.checkpoint_steps:  # a kill alone leaves no model of more steps
         raise RunError(
             f"{run.path} holds a model of {step:,} steps and no checkpoint to continue from. Choose another directory.",
             ways=["fresh"],
@@ -97,13 +97,13 @@ def find_checkpoint(run: RunFolder, recipe: Recipe, display: Display) -> Resumed
 def refuse_other_data(before: Card, now: Card, run: RunFolder) -> None:
     """Raise ConfigError if a run was begun with other data."""
     old, new = before.data.model_dump(exclude_none=True), now.data.model_dump(exclude_none=True)
-    # Only what the old card says is compared, since an earlier release said less.
+    # Only the fields of the old card are compared, since an earlier release stored fewer.
     numbers = {name: was for name, was in old.items() if name not in ("fingerprint", "validation")}
     changed = [f"{name}: {was} -> {new.get(name)}" for name, was in numbers.items() if was != new.get(name)]
     if not changed and old["fingerprint"] != new["fingerprint"]:
-        changed = ["as much text, but another one"]
+        changed = ["the same amount of text, but other text"]
     if old.get("validation") != new.get("validation"):
-        changed.append("other validation data, which are to be given again as at the beginning")
+        changed.append("other validation data than at the beginning")
     if changed:
         raise ConfigError(
             f"{run.path} was begun with other data ({'; '.join(changed)}). Give the same data to continue, or choose "
@@ -116,7 +116,7 @@ def say_arithmetic(before: Arithmetic, now: Arithmetic, display: Display) -> Non
     """Say if a run continues with other threads or processes than it was begun with."""
     if (before.threads, before.processes) != (now.threads, now.processes):
         was, goes_on = (f"threads={a.threads} and processes={a.processes}" for a in (before, now))
-        display.say(f"note: begun with {was}, and continues with {goes_on}: last digits may differ.")
+        display.say(f"note: the run was begun with {was}, and continues with {goes_on}: the last digits may differ.")
 
 
 def new_bundle(
@@ -126,24 +126,24 @@ def new_bundle(
     source, target, reason = processes.from_first(lambda: split.tokenizers(recipe))
     display.say(f"tokenizer: {reason}")
     config = recipe.model
-    if config.one_vocabulary and source is not target:  # type: ignore[attr-defined]
+    if config.one_vocabulary and not source.shares(target):  # type: ignore[attr-defined]
         raise ConfigError(
-            f"tokenizer.joint is false, and {recipe.family} with these settings has one vocabulary for both languages. "
-            "Set tokenizer.joint=true, or model.tied=target where the family has that."
+            f"tokenizer.joint is false, and {recipe.family} with these settings needs one vocabulary for both "
+            "languages. Set tokenizer.joint=true, or model.tied=target if the family has that."
         )
     vocabularies = source.vocabulary, target.vocabulary
-    # Counted on a planned model: the real one would take the memory that is in question.
-    if device.type == "cpu" and not (recipe.training.sharded and processes.size > 1):  # others have other memory
+    # Counted on a planned model: the real one would already take the memory.
+    if device.type == "cpu" and not (recipe.training.sharded and processes.size > 1):  # elsewhere, other limits hold
         plan = planned(recipe.family, config, vocabularies, target.n_control)
         refuse_too_large(sum(x.numel() for x in distinct(plan).values()))
-    # Right before the weights are drawn: they are the same in all processes, whatever was drawn until here.
+    # Seeded right before initialisation: the weights are the same in all processes, whatever was drawn before.
     torch.manual_seed(recipe.training.seed)
     model = MODELS[recipe.family][1](config, *vocabularies, n_control=target.n_control)
     return Bundle(model, recipe.family, source, target, card)
 
 
 def refuse_too_large(n_parameters: int) -> None:
-    """Raise ConfigError if a model, its gradients and what the optimiser remembers cannot fit into memory."""
+    """Raise ConfigError if a model, its gradients and the optimiser's state cannot fit into memory."""
     needed, there = n_parameters * 4 * 3, memory_bytes()  # bytes; weights, gradients, one momentum at least
     if there is not None and needed > there:
         raise ConfigError(
@@ -156,7 +156,7 @@ def adapted_bundle(start: Adapted, recipe: Recipe, card: Card) -> Bundle:
     """Return the model to start from with the settings of the new run, its tokenizers, and a card that names it."""
     parent = start.bundle
     vocabularies = parent.source_tokenizer.vocabulary, parent.target_tokenizer.vocabulary
-    # Built anew around the parent's weights, since its dropout rates may be others.
+    # Built anew around the parent's weights, since the dropout rates may differ.
     model = planned(recipe.family, recipe.model, vocabularies, parent.target_tokenizer.n_control)
     weights = {name: tensor.detach() for name, tensor in distinct(parent.model).items()}
     origin = Parent(

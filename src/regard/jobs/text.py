@@ -31,11 +31,12 @@ from regard.text.batching.windows import n_written, scoring_windows, text_stream
 from regard.text.encoded.documents import encode_passages
 from regard.text.encoded.ragged import Tape
 from regard.text.encoded.shards import sharded_text
-from regard.text.reading.passages import Passages
+from regard.text.reading.files import TextFile
+from regard.text.reading.passages import RULE, Passages
 from regard.text.reading.splitting import fingerprint_text, split_by_order
 from regard.text.tokens.learning import choose_running, train_running_tokenizer
 from regard.text.tokens.tokenizer import Tokenizer
-from regard.training.loop import Validate
+from regard.training.loop import Stream, Validate
 from regard.training.run import RunFolder
 
 VALIDATION_TOKENS = 32_768
@@ -43,25 +44,32 @@ VALIDATION_TOKENS = 32_768
 
 SAMPLE_TOKENS = 300
 SEARCHED = 20_000_000
-"""In about so many characters of the training text at most a sample is looked for; each million takes .3 seconds."""
+"""A sample is searched for in at most about this many characters of the training text; a million takes .3 seconds."""
+
+FEW_LINES = 10
+"""Two texts of fewer lines may have the same number by chance."""
 
 TURNED = 1.02
-"""The validation loss over its best at which a warning says that the model begins to overfit."""
+"""The ratio of the validation loss to its best above which a warning says that the model begins to overfit."""
 
 
 class TextConfig(BaseModel):
-    """What is done with running text before it is trained on.
+    """How running text is prepared for training."""
 
-    documents: what one is, the whole file (lines of "<|endoftext|>" divide it) or every line. No window of the training
-    crosses the end of one. Without validation data, the last validation_share of the text is held out, or ten million
-    characters if that is less. The ids of a text of more than characters_in_memory are kept in files of the run.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
     documents: Literal["file", "line"] = "file"
+    """What counts as a document: the whole file (lines of "<|endoftext|>" divide it), or every line. No training window
+    crosses the end of a document.
+    """
+
     validation_share: float = Field(0.1, gt=0, lt=1)
+    """The share of the text, at its end, that is held out for validation if no validation data are given; at most ten
+    million characters are.
+    """
+
     characters_in_memory: int = Field(100_000_000, ge=0, le=10**15)
+    """The most characters for which token ids are kept in memory; those of a longer text are stored in the run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,16 +85,24 @@ class TextCorpus:
     def size(self) -> int:
         return self.text.n_characters
 
+    def best_by(self) -> tuple[str, str]:
+        return "loss", ""
+
+    def languages(self, recipe: Recipe, display: Display) -> dict[str, str]:  # noqa: ARG002
+        return {}
+
     def split(self, recipe: Recipe, display: Display) -> "TextSplit":
         """Return the documents to train on and to validate on; the end of the text if no other was given."""
         config = config_of(recipe)
         if config.documents == "line" and not self.data.is_file:
-            raise ConfigError("data.documents is line; of texts from memory, each is a document. Leave it out.")
-        # Read once as a file to know its size, and again where every line is a document: passages are only places.
-        text = self.text if config.documents == "file" else self.data.read_text(config.documents)
-        guard = self.guard.read_text(config.documents) if self.guard else None
+            raise ConfigError("data.documents is line, but each text from memory is one document. Leave it out.")
+        # Read once as a file to know its size, and again where every line is a document, or where an old run continues:
+        # passages hold only positions.
+        how = config.documents, recipe.rules.passages
+        text = self.text if how == ("file", RULE) else self.data.read_text(*how)
+        guard = self.guard.read_text(*how) if self.guard else None
         if self.valid is not None:
-            return TextSplit(text, self.valid.read_text(config.documents), guard)
+            return TextSplit(text, self.valid.read_text(*how), guard)
         train, valid = split_by_order(text, config.validation_share)
         display.say(
             f"validation data: none was given, so the last {valid.n_characters:,} characters are held out; the first "
@@ -96,13 +112,28 @@ class TextCorpus:
 
 
 def read(data: Given, valid: Given | None, guard: Given | None, display: Display) -> TextCorpus:
-    """Return the text that was given, and say how long it is. Raises DataError if another one is no text."""
+    """Return the text that was given, and say how long it is. Raises DataError if the others are not text."""
     for other, what in ((valid, "validation"), (guard, "guarded")):
         if other is not None and other.job != "text":
             raise DataError(f"The {what} data are pairs; a text is validated on running text, which is one .txt file.")
     text = data.read_text("file")
-    display.say(f"training data: {text.n_characters:,} characters of running text")
+    documents = f" in {counted(text.n_documents, 'document')}" if text.n_documents > 1 else ""
+    display.say(f"training data: {text.n_characters:,} characters of running text{documents}")
+    if valid is not None and are_two_sides(data, valid):
+        display.say(
+            f"warning: {data.files[0]} and {valid.files[0]} have the same number of lines; if they are translations "
+            "of each other, give both as data, not one of them as validation data"
+        )
     return TextCorpus(data, text, valid, guard)
+
+
+def are_two_sides(data: Given, valid: Given) -> bool:
+    """Return whether two files look like the sides of one corpus: different files with equally many lines."""
+    if not all(given.is_file and given.files[0].is_file() for given in (data, valid)):
+        return False
+    files = [TextFile.at(given.files[0]) for given in (data, valid)]
+    n_lines = [sum(block.count(b"\n") for _, block in file.blocks()) for file in files]
+    return n_lines[0] == n_lines[1] >= FEW_LINES and data.files != valid.files
 
 
 @dataclass(frozen=True)  # no slots: a cached property needs a __dict__
@@ -154,14 +185,17 @@ class TextSplit:
         """Return the text to train on as ids, in memory or, if it is too long, in files of the run."""
         if self.train.n_characters <= config.characters_in_memory:
             return encode_passages(self.train, bundle.target_tokenizer)
-        display.say(f"tokens: more than {config.characters_in_memory:,} characters, so they are kept in {run.tokens}")
+        display.say(f"tokens: more than {config.characters_in_memory:,} characters, so they are stored in {run.tokens}")
         with display.counting("tokenising", "characters") as tell:
             return sharded_text(run.tokens, self.train, bundle.target_tokenizer, self.fingerprint, tell)
+
+    def observed(self, stream: Stream, recipe: Recipe, card: Card) -> tuple[Recipe, Card]:  # noqa: ARG002
+        return recipe, card
 
     def validation(self, bundle: Bundle, recipe: Recipe, device: torch.device, display: Display) -> Validate:
         """Return a function from the model to its loss on windows of the validation text.
 
-        It says so, once, when the loss has turned upwards.
+        It warns once, when the loss has risen from its best.
         """
         measured = measuring(self.valid, bundle, recipe, device)
         guarded = measuring(self.guard, bundle, recipe, device) if self.guard else None
@@ -191,7 +225,7 @@ class TextSplit:
         return (
             f"{best}.\n"
             f"A sample, continuing {prompt or 'nothing'!r}:\n{sample}\n"
-            f"Its longest span that stands in {where}the training text has "
+            f"Its longest span that also occurs in {where}the training text has "
             f"{counted(len(copied), 'character')}: {copied!r}"
         )
 
@@ -202,11 +236,11 @@ def measuring(
     """Return a function from a model to its loss on some windows of a text, spread evenly over it."""
     documents, context = encode_passages(text, bundle.target_tokenizer), context_of(bundle)
     n_windows = sum(1 for _ in scoring_windows(documents, context, context))
-    # The windows are made twice, so that only the chosen ones are ever held.
+    # The windows are made twice, so that only the chosen ones are ever in memory.
     every = max(1, n_windows * context // VALIDATION_TOKENS)
     chosen = list(islice(scoring_windows(documents, context, context), 0, None, every))
     n_tokens = sum(n for _, n in chosen)
-    # Of the whole text, where the loss is of the chosen windows: bits per byte are an estimate.
+    # Over the whole text, while the loss is over the chosen windows: bits per byte are an estimate.
     tokens_per_byte = n_written(documents) / sum(len(passage.encode()) for passage in text)
 
     def measure(model: Any) -> dict[str, float]:
@@ -217,27 +251,27 @@ def measuring(
 
 
 def beginning(text: str, generator: TextGenerator) -> str | None:
-    """Return the first 40 characters of a text, or fewer so that they fill half of the context at most."""
+    """Return the first 40 characters of a text, or fewer so that they fill at most half of the context."""
     n_characters = 40
     while len(generator.tokenizer.encode(text[:n_characters])) > generator.context // 2:
-        n_characters //= 2  # ends at none, which have no tokens
+        n_characters //= 2  # ends at the latest at 0, which has no tokens
     return text[:n_characters] or None
 
 
 class OverfittingWatch:
-    """Watches the loss on validation, and warns once when it has turned upwards from the best."""
+    """Watches the validation loss, and warns once when it has risen from its best."""
 
     def __init__(self, display: Display, best: float = math.inf) -> None:
         self._display, self._best, self._warned = display, best, False
 
     def see(self, nll: float) -> None:
-        """Take notice of a loss, in nats per token."""
+        """Take in a new loss, in nats per token."""
         self._best = min(self._best, nll)  # in this order a loss that is NaN never becomes the best
         if nll > TURNED * self._best and not self._warned:
             self._warned = True
             self._display.say(
-                f"warning: the loss on validation has turned, from {self._best:.3f} to {nll:.3f}: the model begins to "
-                "overfit. The best bundle is kept. More text, more model.dropout_rate or less training helps."
+                f"warning: the validation loss has risen from {self._best:.3f} to {nll:.3f}: the model begins to "
+                "overfit. The best bundle is kept. More text, a higher model.dropout_rate or less training helps."
             )
 
 
@@ -256,9 +290,9 @@ def config_of(recipe: Recipe) -> TextConfig:
 def evaluate(
     bundle: Bundle, data: Given, device: torch.device, options: Mapping[str, Any], display: Display
 ) -> LanguageScores:
-    """Return what a text costs a language model, beside what it costs without one.
+    """Return the cost of a text for a language model, beside its cost for two baselines.
 
-    options: trained_on, the training text, which the floors then know. Raises ConfigError for others.
+    options: trained_on, the training text, so that the baselines know it, too. Raises ConfigError for others.
     """
     refuse_others(options, ("trained_on",), TEXT.title)
     # Cut into documents as the training text was, since the model has learnt where those end.

@@ -1,4 +1,4 @@
-"""The one road of a training: read the corpus, settle recipe and start, train, and say what came of it."""
+"""One training from start to end: read the corpus, settle recipe and start, train, and report the result."""
 
 import dataclasses
 import os
@@ -18,7 +18,7 @@ from regard.errors import ConfigError, DataError, RunError
 from regard.jobs import JOBS
 from regard.jobs.given import Given, keep_spooled, spooled_in
 from regard.jobs.job import Split
-from regard.jobs.settling import Request, Start, settle
+from regard.jobs.settling import Request, Start, refuse_early, settle
 from regard.jobs.start import (
     Adapted,
     Resumed,
@@ -38,9 +38,9 @@ from regard.training.state import TrainState, read_state
 
 
 def train_run(request: Request, display: Display | None, on_event: OnEvent | None = None) -> Progress:
-    """Train into a run directory, from wherever it stands, and return how far it came.
+    """Train into a run directory, from where it left off, and return how far it came.
 
-    Of several processes, the first finds out where to begin, owns the directory, and says what is said.
+    Of several processes, the first determines where to begin, owns the directory, and shows the messages.
     """
     run = RunFolder(request.to)
     run.check()
@@ -48,15 +48,16 @@ def train_run(request: Request, display: Display | None, on_event: OnEvent | Non
     with together(request.device) as processes, ExitStack() as owning, own_random_numbers(request.device):
         shown = display if display is not None and processes.is_first else Silent()
         processes.in_first(lambda: owning.enter_context(run.owned()))
-        # Called back before the lock is released, which removes a directory that was new if nothing else is in it.
+        # Runs before the lock is released, which removes a directory that was new if nothing else is in it.
         owning.callback(shutil.rmtree, spool, ignore_errors=True)
         data = processes.from_first(lambda: data_of(request, run, spool))
         job = JOBS[data.job]
+        processes.in_first(lambda: refuse_early(request, run, job))
         corpus = job.read(data, request.valid, request.guard, shown)
         recipe, start = settle(request, run, job, corpus, processes, shown)
         split = corpus.split(recipe, shown)
         progress = train(run, recipe, split, start, Surroundings(request, spool, processes, shown, on_event))
-        # Only if somebody reads it: a sample of running text is written, and looked for in the training text.
+        # Only if it is shown: for running text, a sample is generated and searched for in the training text.
         if display is not None and processes.is_first:
             minutes, how_well = progress.seconds / 60, split.closing(run, recipe, request.device)
             display.say(f"Done: {progress.step:,} steps in {minutes:.1f} minutes, {how_well}")
@@ -65,7 +66,7 @@ def train_run(request: Request, display: Display | None, on_event: OnEvent | Non
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What stands around a training: what was asked for, the other processes, and who watches."""
+    """What surrounds a training: the request, the other processes, the display and the callback."""
 
     request: Request
     spool: Path
@@ -81,20 +82,22 @@ def train(run: RunFolder, recipe: Recipe, split: Split, start: Start, around: Su
     assert precision != "auto", "the recipe is resolved"
     arithmetic = Arithmetic(threads=torch.get_num_threads(), processes=processes.size, precision=precision)
     card = split.card(recipe).model_copy(update={"arithmetic": arithmetic})
-    # Before the stream, which would replace the shards of the run by those of other data.
+    # Before the stream, which would replace the shards of the run with those of other data.
     processes.in_first(lambda: compare(start, card, run, display))
     bundle, state = begin(start, recipe, split, card, around)
-    # Shards are written by the first process; the others find them whole.
+    # Shards are written by the first process; the others find them complete.
     stream, description = processes.first_before_others(lambda: split.stream(bundle, recipe, run, display))
     if state is not None:
         refuse_used_up(recipe, state.progress, stream.survey.n_batches)
         if not stream.holds(state.progress.place):
-            raise RunError(f"{run.path} is to continue at a batch that these data have not.", ways=["fresh"])
+            raise RunError(f"{run.path} would continue at a batch that these data do not have.", ways=["fresh"])
+    recipe, card = split.observed(stream, recipe, bundle.card)
+    bundle = dataclasses.replace(bundle, card=card)
     bundle.model.to(device)
     n_parameters = sum(p.numel() for p in bundle.model.parameters())
     display.say(f"model: {n_parameters:,} parameters; {description}")
     validate = split.validation(bundle, recipe, device, display)
-    # Only here does the run change, but for shards: what can be refused has been, and `fresh` deletes the old one.
+    # Except for shards, the run changes only here: nothing can be refused any more, and `fresh` deletes the old one.
     processes.in_first(lambda: claim(run, start, split.settled(recipe), around))
     log = processes.in_first(lambda: Log(run.log, display, around.on_event)) or Log(None, Silent())
     with closing(log):
@@ -109,7 +112,7 @@ def compare(start: Start, card: Card, run: RunFolder, display: Display) -> None:
 
 
 def data_of(request: Request, run: RunFolder, spool: Path) -> Given:
-    """Return the corpus in files: as it was given, or as the run holds it.
+    """Return the corpus in files: as it was given, or as the run stores it.
 
     Raises DataError if there is none.
     """
@@ -131,7 +134,7 @@ def begin(
         # The first process has filled in what a checkpoint of format 1 does not say.
         state.progress.budget = processes.from_first(lambda: state.progress.budget)
         old = bundle.card
-        # Languages, decoding and arithmetic are those of now; how far it came, and from where, the checkpoint knows.
+        # Languages, decoding and arithmetic are the current ones; progress and parent are those of the checkpoint.
         card = card.model_copy(update={"trained": old.trained, "parent": old.parent, "validation": old.validation})
         return dataclasses.replace(bundle, card=card), state
     origin = processes.from_first(lambda: start.origin if isinstance(start, Adapted) else None)
@@ -142,7 +145,7 @@ def begin(
 
 
 def again(checkpoint: Path) -> tuple[Bundle, TrainState]:
-    """Return what a checkpoint holds that the first process has found intact."""
+    """Return the content of a checkpoint that the first process has found intact."""
     state = read_state(checkpoint)
     assert state is not None, "the first process has seen a state there"
     return load_bundle(checkpoint), state
@@ -160,12 +163,12 @@ def refuse_used_up(recipe: Recipe, progress: Progress, n_batches: int) -> None:
 
 
 def claim(run: RunFolder, start: Start, recipe: Recipe, around: Surroundings) -> None:
-    """Make the run ours: its settings, and a corpus that was handed in and has no file of its own."""
+    """Claim the run: write its recipe, and store a corpus that was given from memory."""
     begins = not isinstance(start, Resumed)
     run.claim(begins, recipe.to_toml())
     if around.spool.is_dir():
         keep_spooled(around.spool, run.data)
-    elif begins and around.request.data is not None:  # files: what an older run kept is not what is trained on
+    elif begins and around.request.data is not None:  # files: a corpus that an older run stored is outdated
         shutil.rmtree(run.data, ignore_errors=True)
 
 
@@ -174,12 +177,12 @@ _ONE_TRAINING = threading.Lock()
 
 @contextmanager
 def own_random_numbers(device: torch.device) -> Iterator[None]:
-    """Leave torch's random numbers as they were before the block, which may seed and draw them.
+    """Restore torch's random state after the block, which may seed and draw.
 
-    Raises RunError if another training of this process is inside: all threads share one set of random numbers.
+    Raises RunError if another training of this process is in such a block: all threads share one random state.
     """
     if not _ONE_TRAINING.acquire(blocking=False):
-        raise RunError("Another training runs in this process. Wait for it, or train in a process of its own.")
+        raise RunError("Another training is running in this process. Wait for it, or train in another process.")
     try:
         # The device is named, since by default the state of every GPU is copied.
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):

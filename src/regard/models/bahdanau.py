@@ -23,25 +23,42 @@ from regard.nn.trace import Trace
 
 
 class BahdanauConfig(BaseModel):
-    """Settings of the RNN with attention. The preset "paper" has the paper's.
+    """Settings of the RNN with attention. The preset "paper" has the paper's."""
 
-    score: how a state is compared with an encoder state: "additive" as in the paper, or "general" or "dot" of Luong et
-    al. 2015; "dot" halves the encoder's units, so that both have the same width, and needs no attention_width.
-    readout_width: of the maxout; without one it is that of the embeddings, which it must be where they are tied.
-    layer_norm normalises the products inside the recurrent units (Ba et al. 2016).
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
     width: int = Field(256, ge=1, le=2**15)
+    """The width of a recurrent state, of the encoder in each direction; even with `score` "dot"."""
+
     embedding_width: int = Field(256, ge=1, le=2**15)
+    """The width of the embeddings."""
+
     attention_width: int = Field(256, ge=1, le=2**15)
+    """The width in which two states are compared with `score` "additive"."""
+
     readout_width: int | None = Field(None, ge=1, le=2**15)
+    """The width of the maxout; not set, that of the embeddings, which it must be where they are tied to the output."""
+
     score: Literal["additive", "general", "dot"] = "additive"
+    """How a state is compared with an encoder state: "additive" as in the paper, or "general" or "dot" of Luong et al.
+    2015. "dot" halves the encoder's units, so that both have the same width, and needs no `attention_width`.
+    """
+
     layer_norm: bool = False
+    """Whether the products inside the recurrent units are normalised (Ba et al. 2016)."""
+
     dropout_rate: float = Field(0.3, ge=0, lt=1)
+    """The share that is left out in training: of embeddings, encoder states and the read-out."""
+
     initialisation: Literal["modern", "paper"] = "modern"
+    """How weights begin: "modern" draws linear ones as Glorot and Bengio 2010, "paper" all as Bahdanau et al. 2014,
+    appendix B.1.
+    """
+
     tied: Literal["all", "target", "none"] = "all"
+    """What shares one table: "all" source embedding, target embedding and output layer, for which both sides have one
+    vocabulary; "target" the last two (Press and Wolf 2017); "none" nothing.
+    """
 
     @classmethod
     def small(cls) -> "BahdanauConfig":

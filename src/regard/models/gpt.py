@@ -25,40 +25,75 @@ from regard.nn.trace import Trace
 
 
 class GPTConfig(BaseModel):
-    """Settings of the decoder-only Transformer. The defaults are today's shape; the presets "gpt2..." are GPT-2's.
+    """Settings of the decoder-only Transformer. The defaults are today's shape; the presets "gpt2..." are GPT-2's."""
 
-    context: tokens of a window of running text, and the most that are attended to when text is continued; of pairs,
-    only learned positions are so many. attention_span: how many tokens, itself included, a position looks back at; None
-    is all. n_kv_heads: keys and values shared by groups of heads (Ainslie et al. 2023). feed_forward: None is four
-    times the width, or 8/3 for "swiglu". ngrams: the last 2, 3 .. ngrams tokens are embedded together, too, each length
-    in a hashed table of ngram_buckets entries (Pagnoni et al. 2024); each is left out in training at the rate
-    ngram_dropout. mix adds the embedding again before each layer, by two learned numbers. initialisation "zero" starts
-    every layer as nothing added; "gpt2" draws from N(0, .02^2), scaled down with depth for what is added. tied: one
-    table for input and output; else the output starts at zero.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
     width: int = Field(128, ge=1, le=2**15)
+    """The width of embeddings and layers."""
+
     n_layers: int = Field(4, ge=1, le=256)
+    """How many layers there are."""
+
     n_heads: int = Field(4, ge=1, le=2**10)
+    """How many heads an attention has; a divisor of `width`, and with rotary positions the width of a head is even."""
+
     n_kv_heads: int | None = Field(None, ge=1, le=2**10)
+    """How many heads the keys and values have, each shared by a group of heads (Ainslie et al. 2023): a divisor of
+    `n_heads`; not set, as many as that.
+    """
+
     feed_forward: int | None = Field(None, ge=1, le=2**17)
+    """The inner width of a feed-forward layer; not set, four times `width`, or 8/3 of it with `activation` "swiglu"."""
+
     context: int = Field(128, ge=2, le=2**20)
+    """The tokens of a window of running text, and the most that are attended to when text is continued; of pairs, only
+    learned positions are so many.
+    """
+
     # The first format of bundles called it "window".
     attention_span: int | None = Field(None, ge=1, le=2**20, validation_alias=AliasChoices("attention_span", "window"))
+    """How many tokens, itself included, a position looks back at; not set, all."""
+
     ngrams: int = Field(1, ge=1, le=8)
+    """The length up to which n-grams are embedded, too: the last 2, 3 .. `ngrams` tokens together, each length in a
+    hashed table (Pagnoni et al. 2024); 1 is none.
+    """
+
     ngram_buckets: int = Field(8192, ge=1, le=2**26)
+    """How many entries the table of each length of n-grams has."""
+
     ngram_dropout: float = Field(0.5, ge=0, lt=1)
+    """The share of the n-grams that are left out in training, without which the tables lead to overfitting."""
+
     positions: Literal["rotary", "learned"] = "rotary"
+    """How a position is told: "rotary" turns queries and keys by it (Su et al. 2021), "learned" adds an embedding."""
+
     norm: Literal["rms", "layer"] = "rms"
+    """The kind of norm before each sub-layer: "rms" is RMSNorm (Zhang and Sennrich 2019), "layer" LayerNorm."""
+
     activation: Literal["squared_relu", "swiglu", "gelu"] = "squared_relu"
+    """The nonlinearity of the feed-forward layers, which with "swiglu" have a third matrix (Shazeer 2020)."""
+
     qk_norm: bool = True
+    """Whether queries and keys are normalised (Henry et al. 2020)."""
+
     bias: bool = False
+    """Whether linear layers, and layer norms, have a bias."""
+
     mix: bool = True
+    """Whether the embedding is added again before each layer, by two learned numbers."""
+
     initialisation: Literal["zero", "gpt2"] = "zero"
+    """How weights begin: "zero" starts every layer as nothing added; "gpt2" draws from N(0, .02^2), scaled down with
+    depth for what is added.
+    """
+
     dropout_rate: float = Field(0.1, ge=0, lt=1)
+    """The share that is left out in training: of embeddings, and of what sub-layers add."""
+
     tied: bool = False
+    """Whether input and output have one table; else the output starts at zero."""
 
     @classmethod
     def small(cls) -> "GPTConfig":

@@ -23,24 +23,40 @@ CELLS: dict[str, type[nn.GRU | nn.LSTM]] = {"gru": nn.GRU, "lstm": nn.LSTM}
 
 
 class RNNConfig(BaseModel):
-    """Settings of the encoder-decoder without attention.
+    """Settings of the encoder-decoder without attention."""
 
-    summary: how the decoder gets the source. "initial": as its first state only (Sutskever et al. 2014). "constant":
-    also as an input to every step and to the read-out (Cho et al. 2014). reverse_source reads the source backwards, as
-    Sutskever et al. did with an encoder of one direction.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
     cell: Literal["gru", "lstm"] = "gru"
+    """The recurrent unit."""
+
     width: int = Field(256, ge=1, le=2**15)
+    """The width of a recurrent state, in each direction."""
+
     embedding_width: int = Field(256, ge=1, le=2**15)
+    """The width of the embeddings."""
+
     n_layers: int = Field(1, ge=1, le=64)
+    """How many recurrent layers the encoder has, and the decoder as well."""
+
     bidirectional: bool = True
+    """Whether the encoder reads the source in both directions."""
+
     summary: Literal["initial", "constant"] = "constant"
+    """How the decoder gets the source: "initial" as its first state only (Sutskever et al. 2014), "constant" also as an
+    input to every step and to the read-out (Cho et al. 2014).
+    """
+
     reverse_source: bool = False
+    """Whether the source is read backwards, as Sutskever et al. 2014 did with an encoder of one direction."""
+
     dropout_rate: float = Field(0.3, ge=0, lt=1)
+    """The share that is left out in training: of embeddings, the source's summary, the read-out and between layers."""
+
     tied: Literal["all", "target", "none"] = "all"
+    """What shares one table: "all" source embedding, target embedding and output layer, for which both sides have one
+    vocabulary; "target" the last two (Press and Wolf 2017); "none" nothing.
+    """
 
     @classmethod
     def small(cls) -> "RNNConfig":

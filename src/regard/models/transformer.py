@@ -22,26 +22,46 @@ from regard.nn.trace import Trace
 
 
 class TransformerConfig(BaseModel):
-    """Settings of the Transformer; the defaults are the Tiny model of Wu et al. 2021, for about 30,000 pairs.
+    """Settings of the Transformer; the defaults are the Tiny model of Wu et al. 2021, for about 30,000 pairs."""
 
-    initialisation "zero" starts every sub-layer as nothing added, which trains faster with pre-norm (docs/recipes.md);
-    "glorot" draws all linear weights. qk_norm normalises queries and keys (Henry et al. 2020). With activation "swiglu"
-    the feed-forward layer has a third matrix.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
     width: int = Field(128, ge=2, le=2**15, multiple_of=2)
+    """The width of embeddings and layers; even, since half of a position is sines and half cosines."""
+
     n_heads: int = Field(4, ge=1, le=2**10)
+    """How many heads an attention has; a divisor of `width`."""
+
     n_encoder_layers: int = Field(4, ge=1, le=256)
+    """How many layers the encoder has."""
+
     n_decoder_layers: int = Field(4, ge=1, le=256)
+    """How many layers the decoder has."""
+
     feed_forward: int = Field(256, ge=1, le=2**17)
+    """The inner width of a feed-forward layer."""
+
     dropout_rate: float = Field(0.3, ge=0, lt=1)
+    """The share that is left out in training: of embeddings, of what sub-layers add, and inside feed-forward layers."""
+
     activation: Activation = "relu"
+    """The nonlinearity of the feed-forward layers, which with "swiglu" have a third matrix (Shazeer 2020)."""
+
     qk_norm: bool = False
+    """Whether queries and keys are normalised (Henry et al. 2020)."""
+
     norm: Literal["pre", "post"] = "pre"
+    """What is normalised: "pre" the input of each sub-layer, "post" the sum behind it (Vaswani et al. 2017)."""
+
     tied: Literal["all", "target", "none"] = "all"
+    """What shares one table: "all" source embedding, target embedding and output layer, for which both sides have one
+    vocabulary; "target" the last two (Press and Wolf 2017); "none" nothing.
+    """
+
     initialisation: Literal["zero", "glorot"] = "zero"
+    """How weights begin: "zero" starts every sub-layer as nothing added, which trains faster with pre-norm
+    (docs/recipes.md); "glorot" draws all linear weights (Glorot and Bengio 2010).
+    """
 
     @classmethod
     def small(cls) -> "TransformerConfig":

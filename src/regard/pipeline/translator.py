@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 from typing import Self, cast, overload
 
@@ -18,16 +18,17 @@ from regard.inspection.capture import EXPLAIN_BYTES, capture, refuse_large
 from regard.inspection.explanation import Explanation, explanation_of
 from regard.models.protocol import Model
 from regard.pipeline.loading import changed, device_of, load_for, n_parameters, settings_of
+from regard.pipeline.notes import notes_on
 from regard.pipeline.spans import in_words, spans_of_ids
 from regard.text.reading.lines import LONGEST
-from regard.text.tokens.normalise import normalise
 
 
 @dataclass(frozen=True, slots=True)
 class Translation:
     """A target text, its ids, its log-probability in nats with the end counted, and the score it is ranked by.
 
-    problem: why a text of several was not translated; then the text is empty.
+    problem: why a text of several was not translated; then the text is empty. notes: what a reader cannot see, as that
+    the translation was cut, in sentences without a subject ("has numbers that its translation has not: 7").
     """
 
     text: str
@@ -35,6 +36,7 @@ class Translation:
     log_probability: float
     score: float
     problem: str | None = None
+    notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return self.text
@@ -124,8 +126,8 @@ class Translator:
         if not all(hypotheses and math.isfinite(hypotheses[0].score) for hypotheses in found):
             raise BundleError("With these weights the model computes numbers that are not finite. Take another bundle.")
         return [
-            [Translation("", [], 0.0, 0.0, problem)] if problem else self._distinct(hypotheses)
-            for hypotheses, problem in zip(found, problems, strict=True)
+            [Translation("", [], 0.0, 0.0, problem)] if problem else self._noted(text, ids, hypotheses, config)
+            for text, ids, hypotheses, problem in zip(texts, sources, found, problems, strict=True)
         ]
 
     def _problem(self, ids: Sequence[int], config: DecodingConfig, n_target: int = 1) -> str | None:
@@ -138,6 +140,15 @@ class Translator:
         if positions is not None and len(ids) + n_target + 2 > positions:  # EOS and BOS
             return f"has {len(ids):,} tokens; this model has learned {positions:,} positions, for both sides"
         return None
+
+    def _noted(
+        self, text: str, ids: Sequence[int], hypotheses: Sequence[Hypothesis], config: DecodingConfig
+    ) -> list[Translation]:
+        """Return hypotheses as texts, the best one with notes."""
+        best, *others = self._distinct(hypotheses)
+        longest = self.bundle.card.longest_source, config.longest(len(ids), self.model.n_positions)
+        notes = notes_on((text, ids), (best.text, best.ids), self.bundle.source_tokenizer, *longest)
+        return [replace(best, notes=tuple(notes)), *others]
 
     def _distinct(self, hypotheses: Sequence[Hypothesis]) -> list[Translation]:
         """Return hypotheses as texts; of those that were cut into pieces in several ways, the best."""
@@ -178,7 +189,7 @@ class Translator:
             string_of(target, "target")
         if (longest := max(len(string_of(text, "text")), len(target or ""))) > LONGEST:
             raise DataError(f"A sentence has {longest:,} characters; it may have {LONGEST:,}. Shorten it.")
-        text = normalise(text)
+        text = self.bundle.source_tokenizer.normalise(text)
         tokenizer = self.bundle.target_tokenizer
         best = self.translate(text, beam=beam) if target is None else None  # refuses what is too long
         source_ids, source_offsets = self.bundle.source_tokenizer.encode_with_offsets(text)

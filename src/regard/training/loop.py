@@ -27,6 +27,7 @@ from regard.training.gradients import Gradients, batch_loss
 from regard.training.interrupt import Interrupted, Interrupts
 from regard.training.log import Log, finite
 from regard.training.optimiser import Optimiser
+from regard.training.plan import planned
 from regard.training.processes import Processes
 from regard.training.randomness import random_state
 from regard.training.run import RunFolder
@@ -36,6 +37,8 @@ from regard.training.state import TrainState, restore
 
 STEPS_A_RECORD = 10
 MAX_SKIPPED = 10
+ROUNDING = 1e-9
+"""The most by which two shares of a budget that should be equal differ."""
 
 
 class Survey(Protocol):
@@ -70,7 +73,10 @@ class Stream(Protocol):
 
 
 Validate = Callable[[nn.Module], dict[str, float]]
-"""Returns figures by name; the best model is the one with the highest "score". One that is not finite is the worst."""
+"""Returns figures by name. The best model has the highest "score", and of equal ones the highest "tie".
+
+"tie" may be absent. A score that is not finite is the worst.
+"""
 
 
 class Trainer:
@@ -109,7 +115,9 @@ class Trainer:
         """
         self.model.train()
         for batch in self.stream.survey.extremes:
+            began = time.monotonic()
             self.gradients.rehearse(batch, self.optimiser.reserve, self.log.display.say)
+            seconds_an_update = time.monotonic() - began  # of the last, which is as large as most
         # After the rehearsal, which draws numbers, and more of them where memory is short. By rank, so that dropout
         # differs between processes.
         torch.manual_seed(self.config.seed + self.processes.rank)
@@ -117,6 +125,10 @@ class Trainer:
             self.progress = restore(state, self.optimiser, self.device, self.processes.rank)
             self.log.display.say(f"Continuing from step {self.progress.step:,}.")
         self._plan()
+        if not self._is_over():
+            where = self.progress.step, self.progress.seconds
+            for sentence in planned(self.budget, self.batches_an_epoch, *where, seconds_an_update):
+                self.log.display.say(sentence)
         self._started = time.monotonic() - self.progress.seconds  # earlier sittings count
         self._recorded = time.monotonic()
         # Before this nothing is lost, and a signal ends the process at once.
@@ -138,6 +150,7 @@ class Trainer:
         if progress.budget not in (None, budget):
             progress.planned_step, progress.planned_seconds = progress.step, progress.seconds
             progress.n_worse = 0  # or a run that patience has ended would end again
+            progress.validated_share = 0.0
             self.log.display.say(
                 f"The budget has changed: the learning rate is planned anew from step {progress.step:,}, warm-up too."
             )
@@ -145,8 +158,7 @@ class Trainer:
         self.budget = budget_of(self.config, self.batches_an_epoch, progress.planned_step, progress.planned_seconds)
 
     def _train(self) -> None:
-        every = self.config.validation_steps or self.batches_an_epoch
-        if self.progress.step and self.progress.step % every == 0:
+        if self.progress.step and self._is_due():
             self._validate()  # if the training ended before it was done
         batches = self.stream.batches_from(self.progress.place)
         while not self._is_over():
@@ -157,7 +169,7 @@ class Trainer:
             self.progress.place = behind
             self._agree()
             # Before the save, so that the checkpoint knows that its step was measured.
-            if self.progress.step % every == 0:
+            if self._is_due():
                 self._validate()
             if self.progress.step % self.config.checkpoint_steps == 0:
                 self._save()
@@ -197,13 +209,25 @@ class Trainer:
         """Return whether the budget is used up, or the model has not got better for too long."""
         return self._share() >= 1 or self.progress.n_worse >= (self.config.patience or math.inf)
 
+    def _is_due(self) -> bool:
+        """Return whether the model is measured at this step: where an epoch ends, but not too often in all."""
+        config = self.config
+        if config.validation_steps is not None or config.most_validations is None:
+            return self.progress.step % (config.validation_steps or self.batches_an_epoch) == 0
+        # A share of the budget, and no time of its own: with a budget of steps, the same steps are measured each time.
+        since = self._share() - self.progress.validated_share
+        if self.progress.step - self.progress.validated_step < STEPS_A_RECORD:
+            return False  # an epoch of few batches
+        return self.progress.step % self.batches_an_epoch == 0 and since >= 1 / config.most_validations - ROUNDING
+
     def _share(self) -> float:
         return self.budget.progress(self.progress.step, self.progress.seconds)
 
     def _step(self, batch: Batch) -> None:
         """Train on a batch; an update that is not finite is left out, and ten in a row end the training."""
         since = self.progress.step - self.progress.planned_step
-        factor = rate_factor(since, self._share(), self.config.warmup_steps, self.config.schedule)
+        config = self.config
+        factor = rate_factor(since, self._share(), config.warmup_steps, config.schedule, config.warmup_share)
         loss = self.gradients.add(batch)
         # The gradients are gathered, so that all processes find the same norm and leave out the same updates.
         norm = unspread(nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm))
@@ -258,7 +282,7 @@ class Trainer:
         if self.progress.validated_step < self.progress.step:
             average = self.optimiser.average
             self._measure(average.weights if average is not None else {})
-            self.progress.validated_step = self.progress.step
+            self.progress.validated_step, self.progress.validated_share = self.progress.step, self._share()
 
     def _measure(self, weights: dict[str, Tensor]) -> None:
         """Measure the model with other weights in the place of its own, and keep it as `best` if it is."""
@@ -272,23 +296,26 @@ class Trainer:
             if isinstance(figures, Interrupted):
                 raise figures
             # Decided in every process, from the same figures, so that patience ends all of them.
-            best = self._is_best(figures["score"])
+            best = self._is_best(figures["score"], figures.get("tie"))
             self.progress.n_worse = 0 if best else self.progress.n_worse + 1
             if best:
                 self.progress.best_score, self.progress.best_step = figures["score"], self.progress.step
+                self.progress.best_tie = figures.get("tie")
                 self.processes.in_first(lambda: self.run.save_best(self._carded(figures)))
         seconds = time.monotonic() - self._started
         self.log.write("valid", step=self.progress.step, best=best, seconds=seconds, **figures)
         self._recorded += time.monotonic() - began  # a validation does not count as training speed
 
-    def _is_best(self, score: float) -> bool:
-        """Return whether a score is the best so far; one that is not finite never is."""
+    def _is_best(self, score: float, tie: float | None) -> bool:
+        """Return whether a score is the best so far, or as good with a better tie; one that is not finite never is."""
         if not math.isfinite(score):
             self.log.display.say(
                 f"warning: the score of the validation at step {self.progress.step:,} is not finite; it is not kept as "
                 "the best. A lower training.learning_rate helps."
             )
             return False
+        if score == self.progress.best_score and tie is not None:
+            return tie > (self.progress.best_tie if self.progress.best_tie is not None else -math.inf)
         return self.progress.best_score is None or score > self.progress.best_score
 
     def _figures(self) -> dict[str, float] | Interrupted:

@@ -44,14 +44,18 @@ def budget_of(config: TrainingConfig, batches_an_epoch: int, first_step: int = 0
     return Budget(min(limits, default=None), seconds, first_step, first_seconds)
 
 
-def rate_factor(step: int, progress: float, warmup_steps: int, schedule: Schedule = "linear") -> float:
+def rate_factor(
+    step: int, progress: float, warmup_steps: int, schedule: Schedule = "linear", warmup_share: float | None = None
+) -> float:
     """Return the factor on the learning rate for a step (counted from 0): a straight rise, then the schedule.
 
-    progress: share of the budget used up before the step. "inverse_sqrt": Vaswani et al. 2017, equation 3. "wsd", warm
-    up, stay, decay: one until the last fifth, then a straight line to zero (Hu et al. 2024, section 4).
+    progress: share of the budget used up before the step. warmup_share: the share of it at which the rise is over at
+    the latest. "inverse_sqrt": Vaswani et al. 2017, equation 3. "wsd", warm up, stay, decay: one until the last fifth,
+    then a straight line to zero (Hu et al. 2024, section 4).
     """
     # The first step has a rate already, and the first one behind the warm-up has all of it.
     rise = (step + 1) / (warmup_steps + 1)
+    sooner = progress / warmup_share if warmup_share is not None else 0.0
     match schedule:
         case "linear":
             fall = 1 - progress
@@ -61,4 +65,4 @@ def rate_factor(step: int, progress: float, warmup_steps: int, schedule: Schedul
             fall = rise**-0.5  # one where the warm-up ends; the paper's peak depends on the width
         case "wsd":
             fall = (1 - progress) / WSD_DECAY
-    return min(1.0, rise, fall)
+    return min(1.0, max(rise, sooner), fall)

@@ -136,6 +136,7 @@ def test_ids_are_mapped_anew_for_every_batch(sharded):
 def test_running_text_from_the_disk_is_that_from_memory_wherever_shards_end(tmp_path, monkeypatch, shard):
     monkeypatch.setattr(shards, "SHARD_CHARACTERS", shard)
     monkeypatch.setattr(passages, "LENGTH", 10)
+    monkeypatch.setattr(passages, "MOST_BACK", 1000)  # a passage may be longer than a shard
     text = Passages.of(["ab\nba\n" * 30, "a", "bab\n" * 20, "b" * 50])
     tokenizer = Tokenizer.train_running(text, "bpe", 300)
     told: list[tuple[int, int]] = []

@@ -3,7 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from regard.errors import DataError
-from regard.text.reading.lines import LONGEST, lines_of, read_lines
+from regard.text.reading.files import text_of
+from regard.text.reading.lines import LONGEST, read_lines, split_lines
 from regard.text.reading.pairs import READERS, ReadReport, pairs_of, read_pairs
 
 
@@ -70,20 +71,18 @@ def test_a_report_of_nothing_dropped_says_so():
 @given(st.lists(st.text(st.characters(exclude_characters="\n\r\0\ufeff", codec="utf-8")), min_size=1))
 def test_lines_end_at_newlines_and_nowhere_else(lines):
     content = "".join(f"{line}\n" for line in lines)
-    assert lines_of(content.encode(), "file") == lines
-    assert lines_of(content.replace("\n", "\r\n").encode(), "file") == lines
-    assert lines_of(b"\xef\xbb\xbf" + content.encode(), "file") == lines
+    for encoded in (content, content.replace("\n", "\r\n"), f"\ufeff{content}"):
+        assert split_lines(text_of(encoded.encode(), "file")) == lines
 
 
 def test_line_separators_of_unicode_do_not_break_lines():
     content = "a\u2028b\x85c\x0bd\x0ce\x1ef\n"
-    assert lines_of(content.encode(), "file") == ["a\u2028b\x85c\x0bd\x0ce\x1ef"]
+    assert split_lines(content) == ["a\u2028b\x85c\x0bd\x0ce\x1ef"]
 
 
 def test_empty_lines_stay_and_a_last_newline_begins_no_line(write):
     assert read_lines(write("a.txt", "\none\n\ntwo\n\n")) == ["", "one", "", "two", ""]
     assert read_lines(write("b.txt", "one")) == ["one"]
-    assert lines_of(b"", "standard input") == []
 
 
 def test_a_missing_file_is_refused(tmp_path):
@@ -111,7 +110,7 @@ def test_invalid_utf_8_is_refused_with_file_line_and_byte(write):
     found = "line 2, byte 5: byte 0xDF is not UTF-8 (invalid continuation byte)"
     assert (
         message_of(read_lines, path)
-        == f"{path}, {found}. If it is Latin-1, convert it: iconv -f LATIN1 -t UTF-8 {path}"
+        == f"{path}, {found}. If it is Latin-1, convert it: iconv -f LATIN1 -t UTF-8 {path} > new.txt"
     )
 
 
@@ -124,7 +123,8 @@ def test_bytes_are_counted_as_they_stand_in_the_file(write):
 def test_utf_16_is_refused_by_name(write, content):
     path = write("a.txt", content)
     assert (
-        message_of(read_lines, path) == f"{path} is UTF-16; expected UTF-8. Convert it: iconv -f UTF-16 -t UTF-8 {path}"
+        message_of(read_lines, path)
+        == f"{path} is UTF-16; expected UTF-8. Convert it: iconv -f UTF-16 -t UTF-8 {path} > new.txt"
     )
 
 

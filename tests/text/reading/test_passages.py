@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from regard.errors import DataError
-from regard.text.reading import lines, passages
+from regard.text.reading import files, passages
 from regard.text.reading.passages import Passages
 from regard.text.tokens.normalise import normalise_running
 
@@ -80,7 +80,7 @@ def small():
     """Passages and blocks of some bytes."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(passages, "LENGTH", 3)
-        patch.setattr(lines, "BLOCK", 7)
+        patch.setattr(files, "BLOCK", 16)  # a line with a mark fits into one
         yield
 
 
@@ -105,10 +105,43 @@ def test_passages_are_the_documents_wherever_blocks_end(tmp_path_factory, found)
 
 
 @pytest.mark.usefixtures("small")
-def test_a_passage_ends_at_the_first_line_end_behind_its_length():
+def test_a_passage_ends_at_the_first_white_space_behind_its_length():
     assert list(Passages.of(["ab\ncd\n\nef\n", "a"])) == ["ab\ncd", "\n\nef", "\n", "a"]
-    assert list(Passages.of(["ab\ncd \ne"])) == ["ab\ncd \ne"]
+    assert list(Passages.of(["ab\ncd \ne"])) == ["ab\ncd", " \ne"]
+    assert list(Passages.of(["今日は。\n明"])) == ["今日", "は。", "\n明"]
     assert "".join(Passages.of(["a\nb", "c"]).apart()) == "a\nb\nc"
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("abcdefghij", ["abcdef", "ghij"]),
+        ("aäääää", ["aää", "äää"]),  # at a character
+        ("ab\u3000\u3000\n cd", ["ab\u3000", "\u3000\n c", "d"]),  # white space is no end, of whatever kind
+        ("     \r\nb", ["     ", "\nb"]),  # a line end stays whole
+    ],
+)
+def test_a_text_without_white_space_is_cut_at_a_character(tmp_path, content, expected):
+    text = Passages.read(written(tmp_path, content.encode()), "file")
+    assert list(text) == expected and text.n_documents == 1
+    assert Passages.read(written(tmp_path, content.encode()), "file", 1).documents() == text.documents()
+
+
+def test_a_line_longer_than_a_block_is_not_held_as_a_whole(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "BLOCK", 1000)
+    content = "语" * 5000 + "\r\n" + "é" * 4000 + "\r" + "x" * 3000
+    path = written(tmp_path, content.encode())
+    blocks = [block for _, block in files.TextFile.at(path).blocks()]
+    assert max(map(len, blocks)) <= 2000 and b"".join(blocks) == content.encode()
+    assert Passages.read(path, "file").documents() == [normalise_running(content)]
+
+
+def test_a_file_whose_lines_all_have_tabs_is_no_running_text(tmp_path):
+    path = written(tmp_path, b"Go.\tGeh.\tCC-BY\n" * 3)
+    with pytest.raises(DataError, match=r"has a tab in every line \(3 columns in the first\), as pairs have"):
+        Passages.read(path, "file")
+    assert Passages.read(written(tmp_path, b"\tan indented line\n" * 3 + b"a\tb\n"), "file").n_documents == 1
 
 
 @pytest.mark.usefixtures("small")

@@ -5,7 +5,15 @@ from hypothesis import strategies as st
 from regard.errors import DataError
 from regard.text.reading import splitting
 from regard.text.reading.passages import Passages
-from regard.text.reading.splitting import fingerprint, fingerprint_text, hold_out, split_by_order
+from regard.text.reading.splitting import (
+    Keys,
+    fingerprint,
+    fingerprint_text,
+    hold_out,
+    hold_out_distinct,
+    split_by_order,
+)
+from regard.text.tokens.normalise import normalise
 
 PAIRS = [(f"a{i}", f"b{i}") for i in range(50)]
 
@@ -74,3 +82,26 @@ def test_no_more_is_held_out_than_is_of_use(monkeypatch):
 def test_the_fingerprint_sees_where_a_document_ends():
     assert fingerprint_text(Passages.of(["ab", "c"])) != fingerprint_text(Passages.of(["a", "bc"]))
     assert fingerprint_text(Passages.of(["ab"])) == fingerprint_text(Passages.of(["ab"])) == "d1ab1a7fbf5a9552"
+
+
+SIDES = st.sampled_from(["a", "b", " b", "c", "d", "e\u0301", "é", "f"])
+
+
+@given(pairs=st.lists(st.tuples(SIDES, SIDES), min_size=1, max_size=30), n=st.integers(1, 9), seed=st.integers(0, 5))
+def test_no_source_that_is_held_out_is_trained_on(pairs, n, seed):
+    sources = {normalise(source) for source, _ in pairs}
+    if len(sources) < 2:
+        with pytest.raises(DataError, match="have 1 source between them; at least 2 different ones are needed"):
+            hold_out_distinct(pairs, Keys.of(pairs), n, seed)
+        return
+    train, valid = hold_out_distinct(pairs, Keys.of(pairs), n, seed)
+    held = [normalise(source) for source, _ in valid]
+    assert len(set(held)) == len(held) == max(1, min(n, len(sources) // 10))
+    assert list(train) == [pair for pair in pairs if normalise(pair[0]) not in held]
+    assert set(valid) <= set(pairs)
+
+
+def test_pairs_that_were_there_before_and_known_sources_are_counted():
+    pairs = [("a", "x"), ("a ", "x"), ("a", "y"), ("b", "x"), ("e\u0301", "z"), ("é", "z")]
+    assert Keys.of(pairs).n_repeated == 2
+    assert Keys.of(pairs).n_known(Keys.of([("é", "other"), ("c", "x"), ("a", "x")])) == 2

@@ -50,7 +50,7 @@ def test_a_file_says_what_it_is_in_words():
         "format": FORMAT,
         "kind": "bpe",
         "running": False,
-        "normalisation": 1,
+        "normalisation": 2,
         "digits": "apart",
         "n_control_ids": 2,
     }
@@ -93,7 +93,7 @@ CHANGES: list[tuple[dict[str, Any], str]] = [
     ({"format": None}, "format: "),
     ({"kind": "words"}, "kind: "),
     ({"running": 1}, "running: "),
-    ({"normalisation": 2}, "normalisation: "),
+    ({"normalisation": 3}, "normalisation: "),
     ({"digits": "nowhere"}, "digits: "),
     ({"n_control_ids": -1}, "n_control_ids: "),
     ({"n_control_ids": 1025}, "n_control_ids: "),

@@ -155,6 +155,7 @@ def test_encoding_many_equals_encoding_one_by_one(tokenizer):
 def test_a_text_is_encoded_in_passages_as_it_is_as_a_whole(tokenizer, text):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(passages, "LENGTH", 1)
+        patch.setattr(passages, "MOST_BACK", 1000)  # only at white space
         parts = list(Passages.of([f"{text}."]))
     assert "".join(parts) == normalise_running(f"{text}.")
     assert [i for part in parts for i in tokenizer.encode(part)] == tokenizer.encode(f"{text}.")

@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from regard.batch import BOS, EOS, PAD
 from regard.errors import BundleError
+from regard.text.tokens import file
 from regard.text.tokens.normalise import normalise
 from regard.text.tokens.tokenizer import Tokenizer, TokenizerConfig
 
@@ -45,7 +46,7 @@ each_kind = pytest.mark.parametrize("tokenizer", TRAINED.values(), ids=TRAINED.k
 @given(text=ANY_TEXT)
 @settings(deadline=None)
 def test_any_text_comes_back_exactly_as_normalised(tokenizer, text):
-    assert tokenizer.decode(tokenizer.encode(text)) == normalise(text)
+    assert tokenizer.decode(tokenizer.encode(text)) == tokenizer.normalise(text)
 
 
 @each_kind
@@ -61,7 +62,7 @@ def test_no_text_is_encoded_to_special_ids(tokenizer, text):
 def test_offsets_point_at_what_each_piece_stands_for(tokenizer, text):
     ids, offsets = tokenizer.encode_with_offsets(text)
     assert ids == tokenizer.encode(text)
-    normalised = normalise(text)
+    normalised = tokenizer.normalise(text)
     for piece, (start, end) in zip(tokenizer.pieces(ids), offsets, strict=True):
         covered = normalised[start:end]
         if piece.startswith("<0x"):
@@ -75,7 +76,7 @@ def test_offsets_point_at_what_each_piece_stands_for(tokenizer, text):
 @settings(deadline=None)
 def test_offsets_leave_no_character_out(tokenizer, text):
     _, offsets = tokenizer.encode_with_offsets(text)
-    assert {i for start, end in offsets for i in range(start, end)} == set(range(len(normalise(text))))
+    assert {i for start, end in offsets for i in range(start, end)} == set(range(len(tokenizer.normalise(text))))
 
 
 @each_kind
@@ -83,7 +84,7 @@ def test_offsets_leave_no_character_out(tokenizer, text):
 @settings(deadline=None)
 def test_ids_stand_for_bytes_that_join_to_the_text_behind_one_space(tokenizer, text):
     joined = b"".join(tokenizer.token_bytes(i) for i in tokenizer.encode(text)).decode()
-    assert joined.removeprefix(" ") == normalise(text)
+    assert joined.removeprefix(" ") == tokenizer.normalise(text)
     assert tokenizer.token_bytes(EOS) == b""
 
 
@@ -217,3 +218,22 @@ def test_tokenizers_that_differ_have_other_fingerprints():
 def test_settings_out_of_range_or_unknown_are_refused(settings):
     with pytest.raises(ValidationError):
         TokenizerConfig(**settings)
+
+
+@each_kind
+def test_a_source_is_understood_alike_with_and_without_no_break_spaces(tokenizer):
+    sources = tokenizer.for_sources()
+    assert sources.encode("10\u00a0km\u202f!") == sources.encode("10 km !") == tokenizer.encode("10 km !")
+    assert tokenizer.decode(tokenizer.encode("10\u00a0km\u202f!")) == "10\u00a0km\u202f!"
+    assert sources.shares(tokenizer) and not sources.shares(Tokenizer.train(ENGLISH, TokenizerConfig(), 300))
+
+
+def test_a_tokenizer_of_the_first_rule_keeps_it():
+    first = Tokenizer.train(ENGLISH, TokenizerConfig(), 300, rule=1)
+    assert first.normalise("a\u200bb\u00a0c") == "a\u200bb c"
+    assert Tokenizer.read(file.written(first._vocabulary).encode(), "it").normalise("a\u200bb") == "a\u200bb"
+
+
+def test_characters_that_are_no_pieces_are_named():
+    tokenizer = Tokenizer.train(ENGLISH, TokenizerConfig(), 300)
+    assert tokenizer.unknown_characters("a ☃ and ж, ☃") == ["☃", "ж"]

@@ -14,6 +14,9 @@ from regard.text.tokens.tokenizer import Tokenizer
 PAIRS_AT_ONCE = 25_000
 """Pairs that are worked on at once."""
 
+RARE, ROOM, EXTRA = 0.999, 1.25, 10
+"""The share of targets for which the room is meant, how much more they get, and tokens that any target may have."""
+
 
 @dataclass(frozen=True)
 class EncodedPairs:
@@ -34,6 +37,17 @@ class EncodedPairs:
         starts = range(0, len(self), PAIRS_AT_ONCE)
         parts = (np.arange(start, min(start + PAIRS_AT_ONCE, len(self))) for start in starts)
         return sum(int(np.maximum(*self.lengths(part)).sum()) for part in parts)
+
+    @property
+    def extent(self) -> tuple[int, float]:
+        """The length of the longest source, and how many times its source a target has: of nearly all, with room."""
+        longest, ratios = 0, []
+        for start in range(0, len(self), PAIRS_AT_ONCE):
+            sources, targets = self.lengths(np.arange(start, min(start + PAIRS_AT_ONCE, len(self))))
+            longest = max(longest, int(sources.max()) - 1)
+            # Beside a source of some tokens only, a target is long without any ratio: `max_extra` is for these.
+            ratios.append(np.quantile((targets - EXTRA) / sources, RARE))
+        return longest, round(ROOM * float(max(ratios)), 1)
 
     def lengths(self, indices: Indices) -> tuple[Lengths, Lengths]:
         """Return the lengths in a batch: EOS stands behind the source, and BOS before, or EOS behind, the target."""

@@ -1,5 +1,6 @@
 """Read pairs of text from files. A reader never guesses: what does not fit is refused, with the place."""
 
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regard.errors import DataError
+from regard.text.reading.kinds import CSV, TWO_COLUMNS, command, ending, refuse_format
 from regard.text.reading.lines import LONGEST, Lines, others
 from regard.text.reading.mismatch import first_misfit
 from regard.text.sliced import Chosen, Sliced
-from regard.text.tokens.normalise import normalise
+from regard.text.tokens.normalise import RULE, normalise
 
 Pair = tuple[str, str]
 SentencePairs = Sequence[Pair]
@@ -63,13 +65,16 @@ def read_pairs(paths: Sequence[Path], longest: int = LONGEST) -> Pairs:
     return pairs_of(READERS[_reader_for(paths)](paths), _names(paths), longest)
 
 
-def pairs_of(rows: SentencePairs, name: str = "the data", longest: int = LONGEST) -> Pairs:
-    """Return the pairs that have text on both sides and are not too long. Raises DataError if nothing is left."""
+def pairs_of(rows: SentencePairs, name: str = "the data", longest: int = LONGEST, rule: int = RULE) -> Pairs:
+    """Return the pairs that have text on both sides and are not too long. Raises DataError if nothing is left.
+
+    rule: the version of the normalisation after which a side may be empty.
+    """
     # One byte a pair, since the pairs themselves may be more than memory holds.
     is_kept = np.ones(len(rows), dtype=bool)
     dropped: Counter[str] = Counter()
     for i, pair in enumerate(rows):
-        if reason := _reason_to_drop(pair, longest):
+        if reason := _reason_to_drop(pair, longest, rule):
             dropped[reason] += 1
             is_kept[i] = False
     report = ReadReport(len(rows), int(is_kept.sum()), dict(dropped))
@@ -79,7 +84,7 @@ def pairs_of(rows: SentencePairs, name: str = "the data", longest: int = LONGEST
 
 
 def _aligned(paths: Sequence[Path]) -> LinePairs:
-    if all(path.suffix.lower() == ".tsv" for path in paths):
+    if all(ending(path) == ".tsv" for path in paths):
         raise DataError(f"{paths[0]} and {paths[1]} are two .tsv, and each holds both sides. Give one of them.")
     sources, targets = map(Lines, paths)
     # Checked before there is any pair: one missing line gives every sentence behind it a wrong translation.
@@ -97,8 +102,19 @@ def _tsv(paths: Sequence[Path]) -> LinePairs:
     if wrong := [i for i, line in enumerate(lines) if line.strip() and line.count("\t") != 1]:
         n_columns = lines[wrong[0]].count("\t") + 1
         found = f"{n_columns} column{'s' * (n_columns > 1)}; expected 2 (source, tab, target)"
-        raise DataError(f"{path}, line {wrong[0] + 1}: {found}{others(len(wrong) - 1)}.")
+        hint = ""
+        if len(wrong) > len(lines) / 2:  # not a slip in some lines, but another kind of file
+            hint = f" To keep the first two: {command(TWO_COLUMNS, path)}" if n_columns > 2 else _if_csv(lines, path)
+        raise DataError(f"{path}, line {wrong[0] + 1}: {found}{others(len(wrong) - 1)}.{hint}")
     return LinePairs([lines], _columns)
+
+
+def _if_csv(lines: Sequence[str], path: Path) -> str:
+    """Return what to do with lines that are parted by commas or semicolons, if they are."""
+    first = [line for line in lines[:100] if line.strip()]
+    if all("," in line or ";" in line for line in first):
+        return f" If it is CSV, convert it: {command(CSV.replace('{stem}.tsv', 'pairs.tsv'), path)}"
+    return ""
 
 
 def _columns(line: str) -> Pair:
@@ -112,24 +128,45 @@ READERS: dict[str, Callable[[Sequence[Path]], LinePairs]] = {"lines": _aligned, 
 
 
 def _reader_for(paths: Sequence[Path]) -> str:
-    if len(paths) == 1 and paths[0].suffix.lower() == ".tsv":
+    for path in paths:
+        refuse_format(path)
+    if len(paths) == 1 and ending(paths[0]) == ".tsv":
         return "tsv"
     if len(paths) == 2:
         return "lines"
-    expected = "two files (source and target, line by line) or one .tsv (source, tab, target); running text is one .txt"
+    expected = (
+        "two files (source and target, line by line) or one .tsv (source, tab, target); running text is one .txt or a "
+        "directory of them"
+    )
+    if missing := [path for path in paths if not path.exists()]:
+        raise DataError(f"{missing[0]} does not exist; expected {expected}. Check the spelling.")
     raise DataError(f"Found {_names(paths) or 'no file'}; expected {expected}.")
 
 
-def _reason_to_drop(pair: Pair, longest: int) -> str | None:
+COLUMN_NAMES = """source target src tgt trg sentence sentences translation translations original input output text
+english german french spanish italian portuguese dutch russian chinese japanese korean arabic hindi turkish polish czech
+swedish deutsch englisch français anglais español inglés quelle ziel from to key value en de fr es it pt nl ru zh ja ko
+ar hi tr pl cs sv da no fi hu ro uk vi id"""
+"""Words that a first line holds where it names the columns."""
+
+
+def names_columns(pair: Pair) -> bool:
+    """Return whether a first pair looks like the names of two columns, and not like a sentence and its translation."""
+    source, target = (re.findall(r"\w+", side.lower()) for side in pair)
+    known = set(COLUMN_NAMES.split())
+    return source != target and all(0 < len(words) <= 2 and known.issuperset(words) for words in (source, target))
+
+
+def _reason_to_drop(pair: Pair, longest: int, rule: int) -> str | None:
     if max(map(len, pair)) > longest:
         return "too long"
-    return "empty" if any(map(_is_empty, pair)) else None
+    return "empty" if any(_is_empty(side, rule) for side in pair) else None
 
 
-def _is_empty(text: str) -> bool:
+def _is_empty(text: str, rule: int) -> bool:
     """Return whether nothing is left of a text once it is normalised."""
     # Normalising leaves printable text in place but for its spaces. Nearly every sentence takes this shortcut.
-    return not (text.strip() if text.isprintable() else normalise(text))
+    return not (text.strip() if text.isprintable() else normalise(text, rule))
 
 
 def _names(paths: Sequence[Path]) -> str:

@@ -1,4 +1,4 @@
-"""Running text in passages: a file of it may be larger than memory, and is read a quarter of a megabyte at a time."""
+"""Running text in passages: it may be larger than memory, and is read a quarter of a megabyte at a time."""
 
 import re
 from array import array
@@ -12,23 +12,36 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regard.errors import DataError
-from regard.text.reading.lines import TextFile
+from regard.text.reading.files import TextFile, before_character
+from regard.text.reading.folders import joined
+from regard.text.reading.kinds import TWO_COLUMNS, command
 from regard.text.sliced import Sliced
 from regard.text.tokens.normalise import normalise_running
 
 Documents = Literal["file", "line"]
-"""What a document is: the whole of a file, cut at lines of "<|endoftext|>", or each of its lines."""
+"""What a document is: the whole of a file, divided by lines of "<|endoftext|>", or each of its lines."""
 
 # The place of a passage takes 26 bytes of memory, so those of a terabyte of text take 100 MB.
 LENGTH = 250_000
-"""Bytes of a passage, or a little more."""
+"""Bytes of a passage, or a little more; up to twice as many where there are no spaces."""
 
-# \Z is the end of the file: every other block ends with a line feed (`TextFile.blocks`).
+MOST_BACK = 4
+"""Bytes that a cut may move back, so as to part no character and no line end."""
+
+RULE = 2
+"""The version of the rule by which passages are cut. The tokens are the same by both, but where there are no spaces."""
+
+# \Z is the end of the file: no other block ends within a line that begins with a mark (`TextFile.blocks`).
 MARK = re.compile(rb"<\|endoftext\|>(?:\r\n|\r|\n|\Z)")
 LINE = re.compile(rb"[^\r\n]+")
-# ASCII only, so that no cut falls within a character. A document whose lines never end in ASCII is one passage.
-CUT = re.compile(rb"[!-~](?=[\r\n])")
-"""What a passage may end with: no word of byte-level BPE goes over a line end that follows what is no white space."""
+# The white space of Unicode beyond ASCII, in UTF-8: U+0085 and U+00A0, U+1680, U+2000 to 200A, 2028, 2029 and 202F,
+# U+205F, U+3000.
+TABLE_BYTES = 2**16
+"""So much of a file tells whether it is a table."""
+
+WHITE = rb"(?<!\xc2[\x85\xa0])(?<!\xe1\x9a\x80)(?<!\xe2\x80[\x80-\x8a\xa8\xa9\xaf])(?<!\xe2\x81\x9f)(?<!\xe3\x80\x80)"
+CUTS = {1: re.compile(rb"[!-~](?=[\r\n])"), 2: re.compile(rb"[!-~\x80-\xff]" + WHITE + rb"(?=[ \t\r\n])")}
+"""What a passage may end with, by rule: no word of byte-level BPE goes over white space that follows what is none."""
 
 Span = tuple[int, int, bool]
 """Where a passage begins and ends, in bytes, and whether it begins a document."""
@@ -47,10 +60,17 @@ class Passages(Sliced[str]):
         """Whether each passage ends a document."""
 
     @classmethod
-    def read(cls, path: Path, documents: Documents) -> "Passages":
-        """Return the passages of a text file. Raises DataError if it cannot be read, is no UTF-8, or holds no text."""
+    def read(cls, path: Path, documents: Documents, rule: int = RULE) -> "Passages":
+        """Return the passages of a text file, or of a folder of them, which are a document each.
+
+        Raises DataError if it cannot be read, is no UTF-8, or holds no text.
+        """
+        if path.is_dir():
+            file, ends = joined(path)
+            return cls._found(file, _lines(file) if documents == "line" else _documents(file, ends, rule))
         file = TextFile.at(path)
-        return cls._found(file, _spans(file) if documents == "file" else _lines(file))
+        _refuse_columns(file, path)
+        return cls._found(file, _lines(file) if documents == "line" else _spans(file, rule))
 
     @classmethod
     def of(cls, documents: Sequence[str]) -> "Passages":
@@ -60,23 +80,35 @@ class Passages(Sliced[str]):
         return cls._found(file, _documents(file, accumulate(map(len, contents), initial=0)))
 
     @classmethod
-    def spooled(cls, path: Path, ends: Iterable[int]) -> "Passages":
+    def spooled(cls, path: Path, ends: Iterable[int], rule: int = RULE) -> "Passages":
         """Return the passages of normalised documents that stand end to end in a file.
 
         ends: 0, then where each of them ends, in bytes.
         """
-        return cls._found(file := TextFile.at(path), _documents(file, map(int, ends)))
+        return cls._found(file := TextFile.at(path), _documents(file, map(int, ends), rule))
 
     @classmethod
     def _found(cls, file: TextFile, spans: Iterable[Span]) -> "Passages":
         """Return the passages at the spans, without documents that are blank. Raises DataError if all of them are."""
         found, all_begin = array("q"), array("b")
+        held: list[tuple[int, int, int]] = []  # passages of a document in which only blanks have come so far
+        has_text = False
         for start, end, begins in spans:
             # Decoded once now: the length in characters also tells later whether the file was changed.
             text = _decoded(file, start, end)
-            if text.strip() or (text and not begins):  # a document of several passages is not blank
-                found.extend((start, end, len(text)))
-                all_begin.append(begins)
+            if begins:
+                held, has_text = [], False
+            if text:
+                held.append((start, end, len(text)))
+            if text.strip():
+                all_begin.append(not has_text)
+                all_begin.extend([False] * (len(held) - 1))
+                has_text = True
+            elif has_text:
+                all_begin.extend([False] * len(held))
+            if has_text:
+                found.extend(chain.from_iterable(held))
+                held = []
         if not found:
             raise DataError(f"{file.name} holds no text, only blank lines and marks; expected running text.")
         return cls(file, np.array(found, dtype=np.int64).reshape(-1, 3), np.array(all_begin, dtype=bool))
@@ -141,40 +173,64 @@ class Passages(Sliced[str]):
         return Passages(self.file, before, self.begins[: i + 1]), Passages(self.file, after, begins)
 
 
-def _spans(file: TextFile) -> Iterator[Span]:
+def _refuse_columns(file: TextFile, path: Path) -> None:
+    """Raise DataError for a file whose lines all have a tab: it is a table, most often of pairs."""
+    head = file.read(file.first, file.first + TABLE_BYTES)
+    lines = [line for line in head.split(b"\n") if line.strip()]
+    if len(lines) > 2 and all(b"\t" in line.strip() for line in lines[: len(lines) - (len(head) == TABLE_BYTES)]):
+        n_columns = lines[0].count(b"\t") + 1
+        raise DataError(
+            f"{path} has a tab in every line ({n_columns} columns in the first), as pairs have; expected running text. "
+            f"To train on pairs: {command(TWO_COLUMNS, path)}. If it is running text, turn its tabs into spaces: "
+            f"{command('expand {file} > new.txt', path)}"
+        )
+
+
+def _spans(file: TextFile, rule: int) -> Iterator[Span]:
     """Yield the passages of a file that is one document, or several with marks between them."""
-    start, begins, end_of_block = file.first, True, 0
+    start, begins, end_of_block, at_line = file.first, True, 0, True
     for at, block in file.blocks():
-        marks = (mark for mark in MARK.finditer(block) if _begins_a_line(block, mark.start(), at, file.first))
+        marks = (m for m in MARK.finditer(block) if _begins_a_line(block, m.start(), at_line, file.first - at))
         for mark in chain(marks, [None]):
             end = mark.start() if mark else len(block)
-            for cut in _cuts(block, start - at, end):
+            for cut in _cuts(block, start - at, end, rule):
                 yield start, at + cut, begins
                 start, begins = at + cut, False
             if mark:
                 yield start, at + end, begins
                 start, begins = at + mark.end(), True
-        end_of_block = at + len(block)
+        end_of_block, at_line = at + len(block), block.endswith((b"\r", b"\n"))
     yield start, end_of_block, begins  # may be empty, as behind a last mark; `_found` leaves it out
 
 
-def _documents(file: TextFile, ends: Iterable[int]) -> Iterator[Span]:
+def _documents(file: TextFile, ends: Iterable[int], rule: int = RULE) -> Iterator[Span]:
     """Yield the passages of documents, one of which stands in memory at a time."""
     for start, end in pairwise(ends):
         content = file.read(start, end)
-        borders = [0, *_cuts(content, 0, len(content)), len(content)]
+        borders = [0, *_cuts(content, 0, len(content), rule), len(content)]
         yield from ((start + a, start + b, i == 0) for i, (a, b) in enumerate(pairwise(borders)))
 
 
-def _begins_a_line(block: bytes, i: int, at: int, first: int) -> bool:
-    # A block begins where a line does. The first line of a file may begin behind a byte order mark.
-    return i == 0 or block[i - 1] in b"\r\n" or at + i == first
+def _begins_a_line(block: bytes, i: int, at_line: bool, first: int) -> bool:
+    # The first line of a file may begin behind a byte order mark.
+    return block[i - 1] in b"\r\n" or i == first if i else at_line
 
 
-def _cuts(content: bytes, start: int, end: int) -> Iterator[int]:
-    """Yield where a document ends a passage before its end. start: where it begins, perhaps before the content."""
-    while cut := CUT.search(content, max(start + LENGTH, 0), end):
-        start = cut.end()
+def _cuts(content: bytes, start: int, end: int, rule: int) -> Iterator[int]:
+    """Yield where a document ends a passage before its end. start: where it begins, perhaps before the content.
+
+    Where no white space comes in so many bytes more, as in a text without spaces, a passage ends at a character; by the
+    first rule it goes on to the next line that ends in ASCII.
+    """
+    while end - start > LENGTH:
+        hard = start + max(2 * LENGTH, MOST_BACK + 1) if rule > 1 else end
+        if cut := CUTS[rule].search(content, max(start + LENGTH, 0), min(hard, end)):
+            start = cut.end()
+        elif hard < end:
+            start = before_character(content, max(hard, 0))
+            start -= content[start - 1 : start + 1] == b"\r\n"  # one line end, of which a half would be another
+        else:
+            return
         yield start
 
 

@@ -1,15 +1,18 @@
-"""What is held out for validation, and what a corpus is known by. Knows text, and no ids."""
+"""What is held out for validation, what repeats, and what a corpus is known by. Knows text, and no ids."""
 
 import hashlib
 import random
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from regard.errors import DataError
 from regard.text.reading.pairs import Pair, SentencePairs
 from regard.text.reading.passages import Passages
 from regard.text.sliced import Chosen
+from regard.text.tokens.normalise import normalise
 
 MOST_HELD_OUT = 10_000_000
 """The most characters that are held out of a text for validation."""
@@ -25,6 +28,53 @@ def hold_out(pairs: SentencePairs, n: int, seed: int) -> tuple[SentencePairs, Se
     # A generator of its own: a run that continues has to hold out the same pairs, whatever else draws numbers.
     chosen = sorted(random.Random(seed).sample(range(len(pairs)), max(1, min(n, len(pairs) // 10))))
     kept = np.delete(np.arange(len(pairs)), chosen)
+    return Chosen(pairs, kept), [pairs[i] for i in chosen]
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """A number for every pair and for its source, 64 bits of a hash: what is equal has the same."""
+
+    pairs: NDArray[np.uint64]
+    sources: NDArray[np.uint64]
+
+    @classmethod
+    def of(cls, pairs: SentencePairs) -> "Keys":
+        """Return the keys of pairs, which are compared as they are after normalisation."""
+        found = np.empty((2, len(pairs)), dtype=np.uint64)
+        for i, pair in enumerate(pairs):
+            source, target = map(normalise, pair)
+            found[:, i] = _key(f"{source}\t{target}"), _key(source)
+        return cls(*found)
+
+    @property
+    def n_repeated(self) -> int:
+        """How many pairs were there before."""
+        return len(self.pairs) - len(np.unique(self.pairs))
+
+    def n_known(self, others: "Keys") -> int:
+        """Return how many of the others have a source that these have, too."""
+        return int(np.isin(others.sources, self.sources).sum())
+
+
+def _key(text: str) -> int:
+    # Not Python's own hash, which differs from run to run: of two texts with one key, one would come and go.
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")
+
+
+def hold_out_distinct(pairs: SentencePairs, keys: Keys, n: int, seed: int) -> tuple[SentencePairs, SentencePairs]:
+    """Return the pairs for training and n random ones with different sources for validation, at most a tenth of these.
+
+    Pairs that have a source of theirs are in neither. Raises DataError if there are fewer than two sources.
+    """
+    _, first = np.unique(keys.sources, return_index=True)
+    if len(first) < 2:
+        raise DataError(
+            f"{len(pairs):,} pairs have {len(first)} source between them; at least 2 different ones are needed, one to "
+            "train on and one to validate on."
+        )
+    chosen = sorted(random.Random(seed).sample(np.sort(first).tolist(), max(1, min(n, len(first) // 10))))
+    kept = np.flatnonzero(~np.isin(keys.sources, keys.sources[chosen]))
     return Chosen(pairs, kept), [pairs[i] for i in chosen]
 
 

@@ -30,7 +30,7 @@ class VocabularyFile(BaseModel):
     format: Literal[2]
     kind: Kind
     running: bool
-    normalisation: Literal[1]
+    normalisation: Literal[1, 2]
     digits: Literal["apart", "in runs"]
     n_control_ids: int = Field(ge=0, le=MOST_CONTROL)
     pieces: list[str]
@@ -44,7 +44,7 @@ def written(vocabulary: Vocabulary) -> str:
         "format": FORMAT,
         "kind": vocabulary.kind,
         "running": vocabulary.running,
-        "normalisation": 1,
+        "normalisation": vocabulary.normalisation,
         "digits": digits_of(vocabulary),
         "n_control_ids": vocabulary.n_control,
         "pieces": list(vocabulary.pieces),
@@ -84,7 +84,8 @@ def read(content: bytes, name: str) -> Vocabulary:
 
 def _second(loaded: dict[str, Any], content: bytes, name: str) -> Vocabulary:  # noqa: ARG001
     file = VocabularyFile.model_validate_json(content)  # and not from `loaded`: JSON has no tuples, as merges are
-    vocabulary = Vocabulary(file.kind, file.running, file.n_control_ids, file.pieces, file.merges, file.scores)
+    pieces = file.pieces, file.merges, file.scores
+    vocabulary = Vocabulary(file.kind, file.running, file.n_control_ids, *pieces, file.normalisation)
     if file.digits != digits_of(vocabulary):
         raise BundleError(f"{name} says digits are {file.digits!r}, which its kind has not. Train or copy it again.")
     return vocabulary
@@ -136,7 +137,7 @@ def _first(loaded: dict[str, Any], content: bytes, name: str) -> Vocabulary:  # 
     # Characters were kept as a BPE without merges. Those of sentences put no space before the text.
     if kind == "bpe" and (file.normalizer is None if not running else known >= set(ALL_BYTES)):
         kind = "characters"
-    return Vocabulary(kind, running, 0, names[n:], file.model.merges, scores[n:])
+    return Vocabulary(kind, running, 0, names[n:], file.model.merges, scores[n:], normalisation=1)
 
 
 def _refuse_other_pipeline(found: dict[str, Any], rebuilt: dict[str, Any], name: str) -> None:

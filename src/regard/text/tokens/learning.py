@@ -7,6 +7,7 @@ import numpy as np
 from regard.errors import ConfigError
 from regard.text.reading.pairs import Pair
 from regard.text.sliced import Chosen
+from regard.text.tokens.normalise import RULE, normalise
 from regard.text.tokens.running import RunningKind
 from regard.text.tokens.tokenizer import Tokenizer, TokenizerConfig
 from regard.text.tokens.vocabulary import ALL_BYTES, ASCII, BYTES, FIRST_CONTROL, KEPT
@@ -31,10 +32,12 @@ LEARNT_FROM = 500_000
 """The most pairs that a vocabulary is learnt from, spread evenly over a larger corpus, so that memory suffices."""
 
 
-def train_tokenizers(pairs: Sequence[Pair], config: TokenizerConfig) -> tuple[Tokenizer, Tokenizer, str]:
+def train_tokenizers(
+    pairs: Sequence[Pair], config: TokenizerConfig, rule: int = RULE
+) -> tuple[Tokenizer, Tokenizer, str]:
     """Return the tokenizers of both sides, and a sentence that says their sizes and why.
 
-    A joint tokenizer is the very same object twice.
+    The two of a joint vocabulary share it. rule: the version of the normalisation.
     """
     size = config.vocabulary or choose_vocabulary(len(pairs))
     if size < (least := FIRST_CONTROL + config.n_control_ids + len(BYTES) + len(ASCII)):
@@ -46,14 +49,14 @@ def train_tokenizers(pairs: Sequence[Pair], config: TokenizerConfig) -> tuple[To
     if len(pairs) > LEARNT_FROM:
         sample = Chosen(pairs, np.arange(LEARNT_FROM) * len(pairs) // LEARNT_FROM)
     # From here on the sample is in memory as a whole, which is why LEARNT_FROM bounds it.
-    source, target = zip(*sample, strict=True)
+    source, target = zip(*((normalise(s, rule), t) for s, t in sample), strict=True)
     learnt = f", learnt from {LEARNT_FROM:,} pairs" if len(pairs) > LEARNT_FROM else ""
     if config.joint:
-        both = Tokenizer.train([*source, *target], config, size)
-        return (both, both, f"{_described(both, config, size, len(pairs))}, for both sides{learnt}.")
-    sides = [Tokenizer.train(texts, config, size) for texts in (source, target)]
+        both = Tokenizer.train([*source, *target], config, size, rule)
+        return (both.for_sources(), both, f"{_described(both, config, size, len(pairs))}, for both sides{learnt}.")
+    sides = [Tokenizer.train(texts, config, size, rule) for texts in (source, target)]
     reasons = [_described(tokenizer, config, size, len(pairs)) for tokenizer in sides]
-    return (sides[0], sides[1], f"{reasons[0]}, for the source; {reasons[1]}, for the target{learnt}.")
+    return (sides[0].for_sources(), sides[1], f"{reasons[0]}, for the source; {reasons[1]}, for the target{learnt}.")
 
 
 def _described(tokenizer: Tokenizer, config: TokenizerConfig, size: int, n_pairs: int) -> str:

@@ -1,17 +1,21 @@
 """Text to ids and back, exactly: `decode(encode(text)) == normalise(text)` for any string. Nothing is ever unknown.
 
-A tokenizer is either for sentences, or for running text, whose line ends and spaces it keeps (`normalise_running`).
+A tokenizer is either for sentences, or for running text, whose line ends and spaces it keeps (`normalise_running`). One
+for sentences keeps the no-break spaces of what is to be written; of a source they are spaces like any other
+(`for_sources`), so that a sentence is understood alike with and without them.
 """
 
+import copy
 import hashlib
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from regard.text.tokens import file
-from regard.text.tokens.normalise import normalise, normalise_running
+from regard.text.tokens.normalise import RULE, normalise, normalise_running
 from regard.text.tokens.pieces import learn
 from regard.text.tokens.pipeline import pipeline_of
 from regard.text.tokens.running import RunningKind, learn_running
@@ -21,19 +25,25 @@ _BYTES = {piece: bytes([byte]) for byte, piece in enumerate(ALL_BYTES)}
 
 
 class TokenizerConfig(BaseModel):
-    """How text is cut into pieces. What is not given is chosen by the size of the corpus.
+    """How text is cut into pieces. What is not given is chosen by the size of the corpus."""
 
-    kind: sentences are cut by "bpe" unless another is asked for. Running text knows no "unigram", and its "bpe" is
-    byte-level BPE. joint: one vocabulary for both sides of pairs. n_control_ids: how many ids of the vocabulary are
-    reserved behind padding, beginning and end, for what is told to a model beside text; they are never written.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
     kind: Literal["bpe", "unigram", "characters"] | None = None
+    """What the pieces are. Not set, sentences are cut by "bpe", and running text by "bpe" or, if it is short, into
+    "characters". Running text knows no "unigram", and its "bpe" is byte-level BPE.
+    """
+
     vocabulary: int | None = Field(default=None, ge=256, le=1_000_000)
+    """The most ids, special ones included; not set, a number that suits the size of the corpus."""
+
     joint: bool = True
+    """Whether both sides of pairs have one vocabulary."""
+
     n_control_ids: int = Field(32, ge=0, le=MOST_CONTROL)
+    """How many ids of the vocabulary are reserved behind padding, beginning and end, for what is told to a model beside
+    text; they are never written.
+    """
 
 
 class Tokenizer:
@@ -41,12 +51,15 @@ class Tokenizer:
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         self._inner, self._vocabulary = pipeline_of(vocabulary), vocabulary
+        self._no_breaks = vocabulary.normalisation > 1
         self._ids = {name: i for i, name in enumerate(vocabulary.names)}
 
     @classmethod
-    def train(cls, texts: Sequence[str], config: TokenizerConfig, size: int) -> Self:
-        """Return a tokenizer for sentences, of at most `size` ids, learnt from the texts."""
-        return cls(learn([normalise(text) for text in texts], config.kind or "bpe", size, config.n_control_ids))
+    def train(cls, texts: Sequence[str], config: TokenizerConfig, size: int, rule: int = RULE) -> Self:
+        """Return a tokenizer for sentences, of at most `size` ids, learnt from the texts. rule: of normalisation."""
+        normalised = [normalise(text, rule, no_breaks=rule > 1) for text in texts]
+        vocabulary = learn(normalised, config.kind or "bpe", size, config.n_control_ids)
+        return cls(replace(vocabulary, normalisation=rule))
 
     @classmethod
     def train_running(cls, texts: Iterable[str], kind: RunningKind, size: int, n_control: int = 0) -> Self:
@@ -56,6 +69,16 @@ class Tokenizer:
     def __repr__(self) -> str:
         of = "running text" if self.running else "sentences"
         return f"Tokenizer({self.vocabulary:,} {self._vocabulary.kind} pieces of {of})"
+
+    def for_sources(self) -> Self:
+        """Return the same tokenizer for source sentences, in which a no-break space is a space like any other."""
+        view = copy.copy(self)
+        view._no_breaks = False
+        return view
+
+    def shares(self, other: "Tokenizer") -> bool:
+        """Return whether both sides have one vocabulary in common, and not only an equal one."""
+        return self._vocabulary is other._vocabulary
 
     @property
     def kind(self) -> Kind:
@@ -71,6 +94,11 @@ class Tokenizer:
     def n_control(self) -> int:
         """The number of control ids, which stand behind padding, beginning and end."""
         return self._vocabulary.n_control
+
+    @property
+    def normalisation(self) -> int:
+        """The version of the rule by which text is normalised."""
+        return self._vocabulary.normalisation
 
     @property
     def running(self) -> bool:
@@ -93,7 +121,9 @@ class Tokenizer:
 
     def normalise(self, text: str) -> str:
         """Return the text as it comes back from its ids."""
-        return normalise_running(text) if self.running else normalise(text)
+        if self.running:
+            return normalise_running(text)
+        return normalise(text, self._vocabulary.normalisation, no_breaks=self._no_breaks)
 
     def encode_many(self, texts: Sequence[str]) -> list[list[int]]:
         """Return the ids of each text, on all threads."""
@@ -104,6 +134,10 @@ class Tokenizer:
         """Return the words of the normalised text, with the space before them. No piece goes beyond one."""
         text = self._inner.normalizer.normalize_str(self.normalise(text))
         return [word for word, _ in self._inner.pre_tokenizer.pre_tokenize_str(text)]
+
+    def unknown_characters(self, text: str) -> list[str]:
+        """Return the characters of a text that are no pieces, because training had them once or never: bytes are."""
+        return [c for c in dict.fromkeys(self.normalise(text)) if not c.isspace() and c not in self._ids]
 
     def ids_of(self, pieces: Sequence[str]) -> list[int]:
         """Return the id of each piece; of a character that is none, those of its bytes."""

@@ -14,6 +14,7 @@ from typing import Literal
 
 from regard.batch import EOS
 from regard.errors import BundleError, shown
+from regard.text.tokens.normalise import RULE
 
 Kind = Literal["bpe", "unigram", "characters"]
 
@@ -57,6 +58,7 @@ class Vocabulary:
 
     running: for running text, whose line ends and spaces are kept; its "bpe" is byte-level BPE. pieces: those behind
     the control ids. merges: of BPE, the most urgent first. scores: of unigram, a log-probability for each piece.
+    normalisation: the version of the rule that text goes through before.
     """
 
     kind: Kind
@@ -65,6 +67,7 @@ class Vocabulary:
     pieces: Sequence[str]
     merges: Sequence[tuple[str, str]] = ()
     scores: Sequence[float] = ()
+    normalisation: int = RULE
 
     def __len__(self) -> int:
         return self.first_piece + len(self.pieces)

@@ -1,4 +1,8 @@
-"""Words and punctuation marks of a text, so that attention between pieces can be read between words."""
+"""Words and punctuation marks of a text as a reader sees them, so that attention between pieces can be read.
+
+Knows which characters belong together, and which scripts put no spaces between words; knows no language, so it finds no
+words where none are marked.
+"""
 
 import re
 import unicodedata
@@ -8,40 +12,71 @@ from functools import lru_cache
 
 Span = tuple[int, int]
 
+# Small letters are what stays with the character before it, whatever that is.
 _WORD = re.compile(
-    r"IM*"  # an ideograph or kana is a word of its own
-    r"|[LN][LNM]*(?:J[LN][LNM]*|(?<=N)P(?=N)[LNM]+)*"  # don't, T-Shirt, 3.50, 10:30
-    r"|[^S]M*"  # one punctuation mark or symbol
+    r"[LN][LNa-z]*(?:(?:J|(?<=N)P(?=N))[LN][LNa-z]*)*"  # don't, T-Shirt, 3.50, 10:30
+    r"|B(?:[a-z]*v[mj]*B)*[a-z]*"  # น้ำ; and ស្ត្រី, three consonants below each other (UAX #29, GB9c)
+    r"|E[a-z]*(?:(?<=j)E[a-z]*)*"  # 👍🏽, ❤️, and a family of emoji that are joined (UAX #29, GB11)
+    r"|RR[a-z]*"  # 🇩🇪 (UAX #29, GB12 and GB13)
+    r"|[^S][a-z]*"  # one ideograph, kana, punctuation mark or keycap; marks that have no base
 )
-_JOINS_LETTERS = "'\u2019-\u2010"  # straight and curly apostrophe, the two hyphens
-_JOINS_DIGITS = ".,:"
-_IDEOGRAPHS = ("CJK", "IDEOGRAPHIC", "HIRAGANA", "KATAKANA")
+_SHAPES = {
+    **dict.fromkeys("'\u2019-\u2010", "J"),  # straight and curly apostrophe, the two hyphens
+    **dict.fromkeys(".,:", "P"),
+    **dict.fromkeys(map(chr, range(0x1F1E6, 0x1F200)), "R"),
+    **dict.fromkeys("\u203c\u2049\u2139\u3030\u303d", "E"),  # ‼ ⁉ ℹ 〰 〽, the only pictographs that are no symbols
+    **dict.fromkeys("\u0e33\u0eb3\uff9e\uff9f", "m"),  # Thai and Lao AM; the voicing marks of half-width kana
+    **dict.fromkeys(map(chr, range(0x1F3FB, 0x1F400)), "m"),  # skin tones
+    **dict.fromkeys(map(chr, range(0xE0020, 0xE0080)), "m"),  # tags, which say whose flag a black flag is
+    **dict.fromkeys("\u1039\u17d2\u1a60\u1b44\ua9c0", "v"),  # Burmese, Khmer, Tai Tham, Balinese, Javanese
+    "\u200c": "n",
+    "\u200d": "j",
+    "\u20e3": "k",
+}
+"""Characters of which Unicode's general category does not say what they do."""
+_IDEOGRAPHS = ("CJK", "IDEOGRAPHIC", "HIRAGANA", "KATAKANA", "HALFWIDTH KATAKANA", "HENTAIGANA")
+_WITHOUT_SPACES = (
+    *("THAI", "LAO", "MYANMAR", "KHMER", "TAI LE", "NEW TAI LUE", "TAI THAM", "TAI VIET", "AHOM"),
+    *("TIBETAN", "JAVANESE", "BALINESE", "BATAK"),
+)
+"""How the names of letters begin in scripts without spaces between words: class SA of UAX #14, and four more."""
 
 
 def words(text: str) -> list[Span]:
     """Return the spans [start, end) of the words and of the punctuation marks, in order; white space lies in none.
 
-    Scripts that put no spaces between words but are no ideographs (Thai, Khmer) come as runs of letters.
+    An emoji sequence is one word (UTS #51, ED-17), and so is an ideograph or kana. Of a script that puts no spaces
+    between words, such as Thai, every character as a reader sees it is one: an extended grapheme cluster (UAX #29,
+    section 3), but every mark stays with its base, also the few that UAX #29 sets apart (Burmese U+102B).
     """
-    # One letter stands for one character, so places among the letters are places in the text.
-    return [match.span() for match in _WORD.finditer("".join(map(_shape, text)))]
+    # One letter stands for one character, so places among the letters are places in the text. A digit in a keycap is no
+    # part of a number (UTS #51, ED-14c).
+    shapes = "".join(map(_shape, text)).replace("Nmk", "Omk").replace("Nk", "Ok")
+    return [match.span() for match in _WORD.finditer(shapes)]
 
 
 @lru_cache(maxsize=4096)
 def _shape(character: str) -> str:
-    """Return S for white space, M mark, I ideograph, L letter, N digit, J and P that may join letters or digits."""
-    category = unicodedata.category(character)
+    """Return the letter for what a character does among its neighbours.
+
+    S white space, L letter, N digit, J and P that may join letters or digits, I ideograph or kana, B letter of a script
+    without spaces, E symbol, R regional indicator, O other; m mark, v mark that puts the next letter below the last, j
+    joiner, n non-joiner, k keycap. Python does not know which symbols are pictographs, so a joiner joins any two, and
+    also characters that Python's version of Unicode lacks.
+    """
+    if character in _SHAPES:
+        return _SHAPES[character]
     if character.isspace():
         return "S"
-    if category[0] == "M" or character in "\u200c\u200d":
-        return "M"
-    if category[0] in "LN" and unicodedata.name(character, "").startswith(_IDEOGRAPHS):
-        return "I"
+    category = unicodedata.category(character)
+    if category == "Nd":
+        return "N"
     if category[0] in "LN":
-        return category[0]
-    if character in _JOINS_LETTERS:
-        return "J"
-    return "P" if character in _JOINS_DIGITS else "O"
+        name = unicodedata.name(character, "")
+        return "I" if name.startswith(_IDEOGRAPHS) else "B" if name.startswith(_WITHOUT_SPACES) else category[0]
+    if category[0] == "M":
+        return "m"
+    return "E" if category in ("So", "Sm", "Cn") else "O"
 
 
 def word_of_token(offsets: Sequence[Span], spans: Sequence[Span]) -> list[int]:

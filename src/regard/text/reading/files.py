@@ -1,0 +1,201 @@
+"""The text of files, as bytes. A file stays where it is, and any span of it can be read: it may exceed memory.
+
+A file that is compressed (gzip, bzip2, xz), or comes through a pipe, is unpacked into a temporary file first.
+"""
+
+import bz2
+import gzip
+import lzma
+import shlex
+import tempfile
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from shutil import copyfileobj
+from threading import Lock
+from typing import IO, Any
+from weakref import finalize
+
+from regard.errors import DataError
+from regard.text.reading.kinds import HEAD, refuse_binary
+
+BLOCK = 2**24
+"""Bytes that are looked at together; twice as many at most, where lines are long."""
+STDIN = "standard input"
+"""The name of what comes through a pipe."""
+
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+UNPACK: dict[bytes, Callable[[IO[bytes]], Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
+"""What unpacks a file, by its first bytes."""
+
+
+class TextFile:
+    """A file of UTF-8 that stays where it is; any span of its bytes can be read, by several threads."""
+
+    def __init__(self, file: IO[bytes], name: str) -> None:
+        """name: stands in the errors. Raises DataError if there is no text."""
+        self.name = name
+        self._file, self._lock = file, Lock()
+        # Sequences share the file, so none of them can close it: it closes when the last one is gone.
+        finalize(self, file.close)
+        self.first = len(BYTE_ORDER_MARK) if self.read(0, len(BYTE_ORDER_MARK)) == BYTE_ORDER_MARK else 0
+        """Where the text begins."""
+        if not self.read(self.first, self.first + 1):
+            raise DataError(f"{name} is empty; expected text.")
+
+    @classmethod
+    def at(cls, path: Path) -> "TextFile":
+        """Return the file of that name. Raises DataError if it cannot be read, is empty or is no text."""
+        return cls(opened(path), str(path))
+
+    def read(self, start: int, stop: int) -> bytes:
+        """Return the bytes between two places, fewer at the end of the file."""
+        with self._lock:
+            # Seek and read must not be parted: `encode_pairs` reads in two threads at once.
+            self._file.seek(start)
+            return self._file.read(stop - start)
+
+    def blocks(self) -> Iterator[tuple[int, bytes]]:
+        """Yield the whole file in blocks, each behind the place where it begins.
+
+        A block ends where a line ends, or else between two characters. Raises DataError, with the place, for what is
+        no text.
+        """
+        # First, because `decoded` would only say that a byte is NUL, or is not UTF-8.
+        refuse_utf_16(self.read(0, 2), self.name)
+        at = n_lines = 0
+        while block := self._block(at):
+            decoded(block, self.name, n_lines)  # only checked; a part is decoded again when it is asked for
+            yield at, block
+            at, n_lines = at + len(block), n_lines + block.count(b"\n")
+
+    def _block(self, at: int) -> bytes:
+        with self._lock:
+            self._file.seek(at)
+            # With the rest of its line, no character and no "\r\n" is cut.
+            block = self._file.read(BLOCK) + self._file.readline(BLOCK)
+            ends = block.endswith(b"\n") or not self._file.read(1)
+        return block if ends else block[: _last_border(block)]
+
+    def changed(self) -> DataError:
+        """Return what to raise if the file is not any more what it was when its places were found."""
+        return DataError(f"{self.name} was changed while it was read. Start again when nobody writes to it.")
+
+
+def _last_border(block: bytes) -> int:
+    """Return where a block that ends within a line is cut: behind its last line end, or else before a character."""
+    # The last byte is left out: behind a "\r" there might be a "\n".
+    line_end = max(block.rfind(b"\n"), block.rfind(b"\r", 0, -1)) + 1
+    return line_end or before_character(block, len(block) - 1)
+
+
+def before_character(content: bytes, at: int) -> int:
+    """Return the place of the character of UTF-8 to which the byte at a place belongs."""
+    for place in range(at, max(at - 4, -1), -1):
+        if content[place] & 0xC0 != 0x80:  # bytes that continue a character are 0b10......
+            return place
+    return at  # no UTF-8, which decoding will say
+
+
+def text_of(content: bytes, name: str) -> str:
+    """Return UTF-8 bytes as text, without byte order mark. Raises DataError, with the place, for what is no text."""
+    refuse_utf_16(content, name)
+    # The mark is removed last, so that places count the bytes as they stand in the file.
+    return decoded(content, name).removeprefix("\ufeff")
+
+
+def refuse_utf_16(content: bytes, name: str) -> None:
+    """Raise DataError for the beginning of a file that says it is UTF-16."""
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise DataError(f"{name} is UTF-16; expected UTF-8. Convert it: {conversion('UTF-16', name)}")
+
+
+def decoded(content: bytes, name: str, n_before: int = 0) -> str:
+    """Return UTF-8 bytes as text. n_before: lines before them. Raises DataError, with the place, for what is none."""
+    # NUL is valid UTF-8 and never text. UTF-16 without a byte order mark and binary files are full of it.
+    if (at := content.find(b"\0")) >= 0:
+        place = _place(content, at, name, n_before)
+        raise DataError(f"{place}: a NUL byte; expected text. {name} may be binary or UTF-16.")
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        place = _place(content, error.start, name, n_before)
+        found = f"byte 0x{content[error.start]:02X} is not UTF-8"
+        hint = f"If it is Latin-1, convert it: {conversion('LATIN1', name)}"
+        raise DataError(f"{place}: {found} ({error.reason}). {hint}") from error
+
+
+def conversion(encoding: str, name: str) -> str:
+    """Return the command that turns a file, or what comes through a pipe, into UTF-8."""
+    # Quoted, since the user will paste this into a shell, and a file may have any name.
+    return f"iconv -f {encoding} -t UTF-8" + (f" {shlex.quote(name)} > new.txt" if name != STDIN else "")
+
+
+def _place(content: bytes, at: int, name: str, n_before: int) -> str:
+    """Return file, line and byte in the line, both counted from 1."""
+    line = n_before + content.count(b"\n", 0, at) + 1
+    # In the first line rfind finds nothing and returns -1, which counts from 1 as well.
+    byte = at - content.rfind(b"\n", 0, at)
+    return f"{name}, line {line}, byte {byte}"
+
+
+def opened(path: Path) -> IO[bytes]:
+    """Return a file that can be read at any place; what is compressed or comes through a pipe is put aside first.
+
+    Raises DataError if it cannot be read, or is no plain text.
+    """
+    try:
+        file: IO[bytes] = path.open("rb")
+        if not file.seekable():
+            file = _aside(file)
+        head = _head(file)
+        if (unpack := next((UNPACK[mark] for mark in UNPACK if head.startswith(mark)), None)) is not None:
+            with file as packed:
+                file = _unpacked(unpack(packed), path)
+            head = _head(file)
+        try:
+            refuse_binary(head, path)
+        except DataError:
+            file.close()
+            raise
+        return file
+    except FileNotFoundError as error:
+        raise DataError(f"{path} does not exist; expected a text file. Check the spelling.") from error
+    except IsADirectoryError as error:
+        raise DataError(f"{path} is a directory; expected a text file. Name a file in it.") from error
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}.") from error
+
+
+def _head(file: IO[bytes]) -> bytes:
+    """Return the first bytes of a file, which is left where it begins."""
+    head = file.read(HEAD)
+    file.seek(0)
+    return head
+
+
+def _unpacked(packed: IO[bytes], path: Path) -> IO[bytes]:
+    """Return what a compressed file holds. Raises DataError if it is damaged or cut short."""
+    try:
+        return _aside(packed)
+    except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile) as error:
+        raise DataError(f"{path} is damaged: {error}. Copy or download it again.") from error
+    except OSError as error:
+        # bz2 raises a plain OSError, without a number, for data that are no bzip2.
+        if error.errno is None:
+            raise DataError(f"{path} is damaged: {error}. Copy or download it again.") from error
+        raise
+
+
+def _aside(file: IO[bytes]) -> IO[bytes]:
+    """Return a copy of what can be read only once, in a temporary file without a name: a kill leaves nothing."""
+    aside: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
+    try:
+        with file:
+            copyfileobj(file, aside, 2**20)
+    except BaseException:
+        aside.close()
+        raise
+    aside.seek(0)
+    return aside
