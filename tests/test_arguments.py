@@ -18,8 +18,8 @@ def test_a_path_is_a_string_or_a_path(value):
     ("value", "message"),
     [
         *((value, f"to is {type(value).__name__}; expected a path") for value in (None, 3, b"a", ["a"])),
-        ("a\ud800b", r"to is 'a\\ud800b', which no file can be called"),
-        ("a\0b", r"to is 'a\\x00b', which no file can be called"),
+        ("a\ud800b", r"to is 'a\\ud800b', which cannot be a file name"),
+        ("a\0b", r"to is 'a\\x00b', which cannot be a file name"),
     ],
 )
 def test_what_no_path_can_be_is_refused(value, message):

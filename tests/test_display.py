@@ -40,7 +40,7 @@ def test_a_record_is_described_as_a_person_reads_it():
     assert describe(VALID) == "step 20  validation: 1.500 nats per token  (best so far)"
     assert describe(VALID | {"nll": None, "best": False}) == "step 20  validation: not finite"
     where = "the gradient of batch 3 in pool 2 of epoch 2 was not finite"
-    assert describe(SKIPPED) == f"warning: step 7 left out: {where}"
+    assert describe(SKIPPED) == f"warning: step 7 skipped: {where}"
 
 
 def test_what_nobody_watches_is_not_described():

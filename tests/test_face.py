@@ -39,7 +39,7 @@ def test_what_a_training_cannot_use_is_named_before_anything_is_written(tmp_path
     ("call", "message"),
     [
         (lambda: regard.load(None), "path is NoneType; expected a path"),
-        (lambda: regard.load("a\ud800b"), "which no file can be called"),
+        (lambda: regard.load("a\ud800b"), "which cannot be a file name"),
         (lambda: regard.Run.at(3), "path is int; expected a path"),
         (lambda: regard.evaluate("a", [("a", "b")], language=3), "language is int"),
         (lambda: regard.evaluate("a", [("a", "b")], display=3), "display is int"),
@@ -69,5 +69,5 @@ def test_a_process_trains_one_model_at_a_time(tmp_path):
             refused.append(str(error))
 
     regard.train(pairs, to=tmp_path / "run", settings=small, model="rnn", on_event=again)
-    assert refused and all("Another training runs in this process. Wait for it" in message for message in refused)
+    assert refused and all("Another training is running in this process. Wait for it" in message for message in refused)
     assert not (tmp_path / "other").exists()

@@ -16,14 +16,14 @@ def test_a_usual_translation_has_no_note():
 
 
 def test_a_source_longer_than_any_in_training_is_noted():
-    assert notes("cat " * 20, [9]) == ["has 20 tokens, and no sentence in training had more than 9"]
+    assert notes("cat " * 20, [9]) == ["has 20 tokens, more than any sentence in training (9)"]
     assert notes("cat " * 20, [9], longest_source=None) == []
 
 
 def test_characters_that_training_had_not_are_named():
-    assert notes("a ☃ cat ☃ ж", [9], longest_source=None) == ["has characters that training had not: ☃, ж"]
+    assert notes("a ☃ cat ☃ ж", [9], longest_source=None) == ["has characters that were not in the training data: ☃, ж"]
     assert notes("".join(map(chr, range(0x400, 0x408))), [9], longest_source=None) == [
-        "has characters that training had not: Ѐ, Ё, Ђ, Ѓ, Є and 3 more"
+        "has characters that were not in the training data: Ѐ, Ё, Ђ, Ѓ, Є and 3 more"
     ]
 
 
@@ -38,7 +38,7 @@ def test_a_translation_that_repeats_itself_is_noted_unless_the_source_does():
 
 
 def test_numbers_that_were_lost_are_named():
-    assert notes("a cat 12", [9], "eine Katze") == ["has numbers that its translation has not: 12"]
+    assert notes("a cat 12", [9], "eine Katze") == ["has numbers that are missing from its translation: 12"]
 
 
 @pytest.mark.parametrize(

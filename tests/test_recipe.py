@@ -85,7 +85,7 @@ def test_all_problems_are_told_at_once():
             [{"model": {"widht": 3}, "training": {"steps": 0}, "decoding": {"beam": "x"}}],
         )
     message = str(caught.value)
-    assert "model.widht is not a setting. Did you mean width?" in message
+    assert "model.widht is not a setting. Did you mean model.width?" in message
     assert "training.steps is 0: input should be greater than or equal to 1." in message
     assert "decoding.beam is 'x'" in message
 
@@ -142,7 +142,7 @@ def test_settings_are_nested_by_their_section():
 @pytest.mark.parametrize("name", ["steps", "", "training.", "training"])
 def test_a_name_without_a_section_is_refused(name):
     with pytest.raises(
-        ConfigError, match=rf"^'{name}' is no setting; expected section\.key, for example training\.minutes\.$"
+        ConfigError, match=rf"^'{name}' is not a setting; expected section\.key, for example training\.minutes\.$"
     ):
         nested({name: 3})
 
@@ -179,7 +179,7 @@ def test_no_short_value_is_refused(text):
 
 
 def test_a_value_that_is_too_long_is_refused():
-    with pytest.raises(ConfigError, match=r"^x+… has 1,001 characters; a setting may have 1,000\.$"):
+    with pytest.raises(ConfigError, match=r"^x+… has 1,001 characters; a setting may have at most 1,000\.$"):
         read_value("x" * (LONGEST_VALUE + 1))
     assert read_value("x" * LONGEST_VALUE) == "x" * LONGEST_VALUE
 
@@ -262,7 +262,8 @@ def test_a_section_with_other_values_leaves_the_recipe_as_it_was():
 
 
 def test_the_nearest_known_key_is_named_if_there_is_one():
-    assert about_unknown("model.widht", ["width", "n_heads"]) == "model.widht is not a setting. Did you mean width?"
+    nearest = about_unknown("model.widht", ["width", "n_heads"])
+    assert nearest == "model.widht is not a setting. Did you mean model.width?"
     assert about_unknown("zzz", ["width", "n_heads"]) == "zzz is not a setting. Known are width, n_heads."
 
 

@@ -161,7 +161,7 @@ def test_an_empty_file_is_taken(tmp_path):
 def test_a_file_that_is_not_ours_is_left_alone_unless_any_may_be_replaced(tmp_path):
     (tmp_path / "thesis.html").write_bytes(b"years of work")
     with pytest.raises(
-        RunError, match=r"thesis\.html exists and is not one of our files, so it is left alone\."
+        RunError, match=r"thesis\.html exists and regard did not write it, so it was not replaced\."
     ) as caught:
         write_file(tmp_path / "thesis.html", b"ours")
     assert caught.value.ways == ("force",)
@@ -173,7 +173,7 @@ def test_a_file_that_is_not_ours_is_left_alone_unless_any_may_be_replaced(tmp_pa
 def test_a_file_is_known_by_its_beginning(tmp_path):
     (tmp_path / "page.html").write_bytes(b"x" * 100_000)
     seen = []
-    with pytest.raises(RunError, match="not one of our files"):
+    with pytest.raises(RunError, match="regard did not write it"):
         write_file(tmp_path / "page.html", b"ours", lambda head: seen.append(len(head)))
     assert seen == [HEAD]
 
@@ -187,7 +187,7 @@ def test_a_block_that_fails_leaves_the_file_as_it_was_and_nothing_beside_it(tmp_
 
 
 def test_a_directory_that_is_missing_is_said_and_not_made(tmp_path):
-    with pytest.raises(RunError, match=r"page\.html cannot be written: there is no directory .*none\. Make it first\."):
+    with pytest.raises(RunError, match=r"cannot be written: the directory .*none does not exist\. Create it first\."):
         write_file(tmp_path / "none" / "page.html", b"ours")
     assert names(tmp_path) == []
 
@@ -197,7 +197,7 @@ def test_what_is_no_regular_file_is_left_alone(tmp_path):
     (tmp_path / "link.html").symlink_to(tmp_path / "page.html")
     os.mkfifo(tmp_path / "pipe.html")
     for name in ("page.html", "link.html", "pipe.html"):
-        with pytest.raises(RunError, match=r"\.html cannot be written: it is no regular file\. Choose another name\."):
+        with pytest.raises(RunError, match=r"\.html cannot be written: it is not a regular file\. Choose another"):
             write_file(tmp_path / name, b"ours", None)
     assert names(tmp_path) == ["link.html", "page.html", "pipe.html"]
     assert (tmp_path / "page.html").is_dir() and (tmp_path / "pipe.html").is_fifo()
@@ -211,7 +211,7 @@ def test_what_a_link_points_to_is_replaced_and_not_the_link(tmp_path):
     assert (tmp_path / "here.html").is_symlink()
     assert (tmp_path / "there" / "page.html").read_bytes() == b"ours, newer"
     (tmp_path / "there" / "page.html").write_bytes(b"years of work")
-    with pytest.raises(RunError, match="not one of our files"):
+    with pytest.raises(RunError, match="regard did not write it"):
         write_file(tmp_path / "here.html", b"ours")
 
 
@@ -232,5 +232,5 @@ def test_a_name_as_long_as_the_disk_allows_can_be_written(tmp_path, name):
 
 @pytest.mark.parametrize("name", ["x" * 300 + ".html", "a\0b"])
 def test_a_name_that_no_file_can_have_is_an_error_of_the_user(tmp_path, name):
-    with pytest.raises(RunError, match=r"cannot be written: |cannot be the name of a file: it holds a NUL\. Choose"):
+    with pytest.raises(RunError, match=r"cannot be written: |cannot be the name of a file: it contains a NUL\. Choose"):
         write_file(tmp_path / name, b"ours")

@@ -60,7 +60,7 @@ def test_a_field_is_said_in_words():
         ("training.both", "not set", "number above 0.001 to below 2^24"),
         ("training.choice", '"a"', '"a", "b"'),
         ("training.switch", "false", "true, false"),
-        ("training.words", "not set", "text of 32 characters at most"),
+        ("training.words", "not set", "text of at most 32 characters"),
     ]
     assert [s.meaning for s in found.settings] == ["One meaning, on two lines.", *[""] * 7]
 
@@ -122,8 +122,8 @@ def test_settings_are_found_by_section_by_name_and_by_key():
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("training.minuts", r"^training\.minuts is not a setting\. Did you mean minutes\?$"),
-        ("minuts", r"^minuts is not a setting\. Did you mean minutes\?$"),
+        ("training.minuts", r"^training\.minuts is not a setting\. Did you mean training\.minutes\?$"),
+        ("minuts", r"^minuts is not a setting\. Did you mean training\.minutes\?$"),
         ("trainig", r"^trainig is not a setting\. Did you mean training\?$"),
         ("trainig.minutes", r"^trainig\.minutes: trainig is not a setting\. Did you mean training\?$"),
         ("tokenizer.xyz", r"^tokenizer\.xyz is not a setting\. Known are kind, vocabulary, joint, n_control_ids\.$"),

@@ -1,4 +1,4 @@
-"""What a call was handed, checked at the call: a mistake is named where it was made, and not deep inside."""
+"""Checks of a call's arguments, so that a mistake is reported at the call, not deep inside."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -10,16 +10,16 @@ from regard.errors import ConfigError, DataError, shown
 
 
 def path_of(value: str | PathLike[str], what: str) -> Path:
-    """Return a path. what: the name of the argument. Raises ConfigError if it is none, or if no file can have it."""
+    """Return a path. what: the name of the argument. Raises ConfigError if it is not one, or not a possible one."""
     name = os.fspath(value) if isinstance(value, (str, PathLike)) else None
     if not isinstance(name, str):
         raise ConfigError(f"{what} is {type(value).__name__}; expected a path, as a string or a Path.")
     try:
         os.fsencode(name)
     except UnicodeEncodeError:
-        raise ConfigError(f"{what} is {shown(ascii(name))}, which no file can be called. Choose another.") from None
+        raise ConfigError(f"{what} is {shown(ascii(name))}, which cannot be a file name. Choose another.") from None
     if "\0" in name:
-        raise ConfigError(f"{what} is {shown(ascii(name))}, which no file can be called. Choose another.")
+        raise ConfigError(f"{what} is {shown(ascii(name))}, which cannot be a file name. Choose another.")
     return Path(name)
 
 
@@ -31,8 +31,8 @@ def string_of(value: str, what: str) -> str:
 
 
 def strings_of(values: Iterable[str], what: str) -> list[str]:
-    """Return several strings as a list. Raises DataError for a single one, and for items that are none."""
-    if isinstance(values, str):  # it would be walked through letter by letter
+    """Return several strings as a list. Raises DataError for a single string, and for items that are not strings."""
+    if isinstance(values, str):  # it would be iterated over letter by letter
         raise DataError(f"{what} is one string; expected several, for example in a list.")
     if not isinstance(values, Iterable):
         raise DataError(f"{what} is {type(values).__name__}; expected strings, for example in a list.")

@@ -1,4 +1,4 @@
-"""A batch: padded ids and keep masks, the one thing every model takes; and the place of one in the order of all."""
+"""A batch: padded ids and keep masks, the input of every model; and the place of a batch in the order of all."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
@@ -13,7 +13,7 @@ PAD, BOS, EOS = 0, 1, 2
 
 
 def control_ids(n: int) -> slice:
-    """Return the control ids of a vocabulary that has n of them: behind EOS. No text has them, no model writes them."""
+    """Return the control ids of a vocabulary that has n of them: after EOS. No text and no output contains them."""
     return slice(EOS + 1, EOS + 1 + n)
 
 
@@ -22,8 +22,8 @@ class Batch:
     """Sentences side by side. B sentences, S source positions, T target positions; padding is at the end.
 
     source (B, S) ends with EOS. target (B, T) is what the decoder reads: BOS y1 .. yn. gold (B, T) is what it should
-    write, one position ahead: y1 .. yn EOS. The masks are True where a position is real. A batch that is only to be
-    translated has no target. Running text has a source of no tokens (S = 0), and a prompt to go on from is a source.
+    predict, one position ahead: y1 .. yn EOS. The masks are True where a position is real. A batch that is only to be
+    translated has no target. Running text has an empty source (S = 0), and a prompt to continue is a source.
     """
 
     source: Tensor
@@ -35,7 +35,7 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a batch stands: in which epoch, in which pool of it, and which of the pool's batches it is."""
+    """The place of a batch in the order of all: its epoch, its pool in the epoch, and its number in the pool."""
 
     epoch: int = 0
     pool: int = 0
@@ -43,7 +43,7 @@ class Place:
 
 
 def collate(sources: Sequence[Sequence[int]], targets: Sequence[Sequence[int]] | None = None) -> Batch:
-    """Return the sentences as one padded batch, with EOS behind each source and BOS and EOS around each target."""
+    """Return the sentences as one padded batch, with EOS after each source and BOS and EOS around each target."""
     source, source_keep = _padded([[*ids, EOS] for ids in sources])
     if targets is None:
         return Batch(source, source_keep)
@@ -54,7 +54,7 @@ def collate(sources: Sequence[Sequence[int]], targets: Sequence[Sequence[int]] |
 
 
 def collate_text(rows: Sequence[Sequence[int]]) -> Batch:
-    """Return windows of running text as one batch: of n + 1 ids, the first n are read and the last n are written."""
+    """Return windows of running text as one batch: of n + 1 ids, the first n are read and the last n are predicted."""
     target, keep = _padded([row[:-1] for row in rows])
     gold, _ = _padded([row[1:] for row in rows])  # as long as what is read, so one mask serves both
     source, source_keep = _padded([[] for _ in rows])
@@ -62,12 +62,12 @@ def collate_text(rows: Sequence[Sequence[int]]) -> Batch:
 
 
 def collate_prompts(prompts: Sequence[Sequence[int]]) -> Batch:
-    """Return prompts as a batch that can only be begun: their ids as they are, with nothing behind them."""
+    """Return prompts as a batch to continue: their ids as they are, without EOS, and no target."""
     return Batch(*_padded(prompts))
 
 
 def _padded(rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
-    """Return the rows side by side, filled up with PAD, and a mask that is True where a cell is real."""
+    """Return the rows side by side, padded with PAD, and a mask that is True where a cell is real."""
     lengths = np.array([len(row) for row in rows])
     keep = np.arange(lengths.max()) < lengths[:, None]
     cells = np.full(keep.shape, PAD, dtype=np.int64)
@@ -82,7 +82,7 @@ def take_rows(batch: Batch, rows: Tensor) -> Batch:
 
 
 def take_columns(batch: Batch, n_source: int, n_target: int) -> Batch:
-    """Return the beginnings of the sentences, of so many positions on each side."""
+    """Return the beginnings of the sentences, of this many positions on each side."""
     target = (None if x is None else x[:, :n_target] for x in (batch.target, batch.target_keep, batch.gold))
     return Batch(batch.source[:, :n_source], batch.source_keep[:, :n_source], *target)
 
@@ -94,7 +94,7 @@ def split_rows(batch: Batch, n: int) -> list[Batch]:
 
 
 def twice(batch: Batch) -> Batch:
-    """Return the batch with all its sentences once more below them."""
+    """Return the batch with all its sentences repeated after them."""
     return _each(batch, lambda x: torch.cat([x, x]))
 
 
@@ -104,6 +104,6 @@ def to_device(batch: Batch, device: torch.device) -> Batch:
 
 
 def _each(batch: Batch, change: Callable[[Tensor], Tensor]) -> Batch:
-    """Return a batch whose tensors are changed."""
+    """Return the batch with `change` applied to each tensor."""
     tensors = (getattr(batch, field.name) for field in fields(Batch))
     return Batch(*(None if x is None else change(x) for x in tensors))  # type: ignore[arg-type]

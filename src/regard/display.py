@@ -1,6 +1,6 @@
-"""Where a piece of work says what it does: a terminal, lines on stderr, or nowhere.
+"""Where progress is shown: on a terminal, as lines on stderr, or nowhere.
 
-The library prints nothing by itself. Whoever wants to watch hands in a `Display`, such as the one that `on_stderr`
+The library prints nothing by itself. To see its progress, pass in a `Display`, such as the one that `on_stderr`
 returns.
 """
 
@@ -16,17 +16,17 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressC
 from regard.stderr import printable, tell
 
 SECONDS_A_LINE = 10.0
-"""How often a line says how far a training, or a count, has come."""
+"""Seconds between two lines about the progress of a training or a count."""
 
 Record = dict[str, Any]
-"""What a line of `log.jsonl` holds."""
+"""The content of a line of `log.jsonl`."""
 
 Tell = Callable[[int, int], None]
-"""Is told how many items are done, of how many."""
+"""Called with the number of items that are done, and of all items."""
 
 
 class Display(Protocol):
-    """Somewhere to show what happens."""
+    """Shows messages and progress."""
 
     def say(self, message: str) -> None:
         """Show a sentence."""
@@ -37,11 +37,11 @@ class Display(Protocol):
         ...
 
     def counting(self, what: str, unit: str) -> AbstractContextManager[Tell]:
-        """Give a function that shows how far a long piece of work has come."""
+        """Yield a function that shows the progress of a long piece of work."""
         ...
 
     def close(self) -> None:
-        """Leave the terminal tidy."""
+        """End the display, and restore the terminal."""
         ...
 
 
@@ -67,11 +67,11 @@ class Silent:
 
 
 class Lines:
-    """One line for a sentence or a validation, and one every ten seconds of a training or a count."""
+    """One line per message or validation, and one every ten seconds of a training or a count."""
 
     def __init__(self, seconds: float = SECONDS_A_LINE) -> None:
         self.seconds = seconds
-        self._last = float("-inf")  # the first record is told at once
+        self._last = float("-inf")  # the first record is shown at once
 
     def say(self, message: str) -> None:
         tell(message)
@@ -92,7 +92,7 @@ class Lines:
             nonlocal last, n_before
             now = time.monotonic()
             if now - last >= self.seconds or n_done == n_all:
-                # Never zero and never by zero: a count may stand still, and so may the clock.
+                # Never zero, never divided by zero: the count may not have advanced, nor the clock.
                 a_second = max(n_done - n_before, 1) / max(now - last, 1e-9)
                 last, n_before = now, n_done
                 left = minutes((n_all - n_done) / a_second)
@@ -105,7 +105,7 @@ class Lines:
 
 
 class Bar:
-    """A bar over the whole budget of a training, with the newest figures behind it; another one for a count."""
+    """A bar for the whole budget of a training, followed by the newest figures; another one for a count."""
 
     def __init__(self) -> None:
         self._console = Console(stderr=True)
@@ -121,7 +121,7 @@ class Bar:
             self._beside = beside(record) or self._beside
             self.say(describe(record))
             return
-        # Begun only with the first step, since until then a count may show a bar of its own.
+        # Started only with the first step, since until then a count may show its own bar.
         if self._training is None:
             columns = BarColumn(bar_width=24), TaskProgressColumn(), TextColumn("{task.fields[figures]}")
             self._training = Progress(*columns, console=self._console)
@@ -150,7 +150,7 @@ def _nobody() -> Iterator[Tell]:
 
 
 def describe(record: Record) -> str:
-    """Return a record as a person reads it, or nothing if it is of a kind nobody watches."""
+    """Return a record in words, or an empty string if its kind is not shown."""
     if record["kind"] == "train":
         return (
             f"step {record['step']}  epoch {record['epoch'] + 1}  loss {record['loss']:.3f}  "
@@ -158,17 +158,17 @@ def describe(record: Record) -> str:
         )
     if record["kind"] == "valid":
         best = "  (best so far)" if record["best"] else ""
-        # The log has none for a number that is not finite, since JSON has no such number.
+        # The log has null for a number that is not finite, since JSON cannot express it.
         loss = "not finite" if record["nll"] is None else f"{record['nll']:.3f} nats per token"
         return f"step {record['step']}  validation: {loss}{beside(record)}{best}"
     if record["kind"] == "skipped":
         where = f"batch {record['batch']} in pool {record['pool']} of epoch {record['epoch'] + 1}"
-        return f"warning: step {record['step']} left out: the gradient of {where} was not finite"
+        return f"warning: step {record['step']} skipped: the gradient of {where} was not finite"
     return ""
 
 
 def beside(record: Record) -> str:
-    """Return what a validation found beside the loss, on the validation set and on the guarded one."""
+    """Return the figures of a validation other than the loss, on the validation set and on the guarded one."""
     found = ""
     for of, prefix in (("", ""), ("guard_", "  guard")):
         if record.get(f"{of}bleu") is not None:

@@ -1,21 +1,21 @@
-"""The exceptions a user can meet. Each carries one message: what was found, what was expected, what to do.
+"""The exceptions that a user can get. Each carries one message: what was found, what was expected, what to do.
 
-RegardError                  anything the user can mend; the command line prints it and exits with 2
-├── DataError                text that cannot be read, or does not fit together
+RegardError                  anything that the user can fix; the command line prints it and exits with 2
+├── DataError                text that cannot be read, or does not match
 ├── ConfigError              a setting that is unknown or out of range
 ├── BundleError              a saved model that is missing, damaged or of another version
 ├── RunError                 an output file or directory that cannot be used
 ├── TrainingError            a training that cannot continue
 └── MissingExtraError        an optional library that is not installed
 
-They speak of data and settings. Where an argument of the call is the way out, the error names it in `ways`: the library
-says it in Python's words, the command line in its own.
+Messages are about data and settings. If an argument of the call would help, the error names it in `ways`: the library
+words it for Python, the command line as a flag.
 """
 
 from collections.abc import Sequence
 from typing import Literal
 
-# The command line has its own words for each, in cli/saying.py.
+# The command line has its own wording of each, in cli/saying.py.
 Way = Literal["fresh", "start", "device", "force"]
 
 IN_PYTHON: dict[Way, str] = {
@@ -24,11 +24,11 @@ IN_PYTHON: dict[Way, str] = {
     "device": "device='cpu' computes without a GPU.",
     "force": "Choose another name, or force=True to replace it.",
 }
-"""What each way is called in Python."""
+"""How each way is worded for Python."""
 
 
 class RegardError(Exception):
-    """A mistake that the user can mend."""
+    """An error that the user can fix."""
 
     def __init__(self, message: str, *, ways: Sequence[Way] = ()) -> None:
         super().__init__(message)
@@ -39,7 +39,7 @@ class RegardError(Exception):
 
 
 class DataError(RegardError):
-    """Text that cannot be read, or two files that do not fit together."""
+    """Text that cannot be read, or two files that do not match."""
 
 
 class ConfigError(RegardError):
@@ -66,9 +66,9 @@ class MissingExtraError(RegardError):
 
 
 def shown(text: object, longest: int = 80) -> str:
-    """Return a text that stood in a file as a message may show it: printable, on one line and not too long.
+    """Return a text from a file in a form that a message may show: printable, on one line and not too long.
 
-    What somebody wrote into a file must not move the cursor or colour the terminal of whoever reads the error.
+    The content of a file must not move the cursor or colour the terminal of the user who reads the error.
     """
     # Cut before it is escaped, since it may be megabytes.
     printable = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text)[: longest + 1])

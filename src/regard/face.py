@@ -135,7 +135,9 @@ def evaluate(
     bundle = load_bundle(run_bundle(run))
     if bundle.card.job != found.job:
         was = JOBS[bundle.card.job].title if bundle.card.job in JOBS else bundle.card.job
-        raise ConfigError(f"{run} was trained on {was}, and the data are {JOBS[found.job].title}.")
+        raise ConfigError(
+            f"{run} was trained on {was}, and the data are {JOBS[found.job].title}. {JOBS[bundle.card.job].fits}"
+        )
     options = {
         "language": language,
         "beam": beam,

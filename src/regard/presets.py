@@ -46,16 +46,16 @@ ON_PAIRS: dict[str, dict[str, Settings]] = {
     "tiny": {
         "rnn": {
             "model": {"embedding_width": 192, "dropout_rate": 0.2},
-            # docs/recipes.md: four times the usual rate is worth one BLEU after 600 updates; more were not tried.
+            # docs/recipes.md: four times the usual rate is worth one BLEU after 600 updates; longer was not tried.
             "training": {"epochs": 16, "batch_tokens": 2048, "learning_rate": 0.016},
         },
         "bahdanau": {
             "model": TINY_WITH_ATTENTION,
-            # docs/recipes.md: the best of four rates on test after 900 updates, two BLEU above the usual one.
+            # docs/recipes.md: the best of four rates on the test set after 900 updates, two BLEU above the usual one.
             "training": {"epochs": 16, "batch_tokens": 2048, "learning_rate": 0.016},
         },
         "transformer": {
-            # docs/recipes.md: for ten to fifteen minutes on two cores; a few hundred updates may want 2,048 cells.
+            # docs/recipes.md: for ten to fifteen minutes on two cores; for a few hundred updates 2,048 may be better.
             "model": {"dropout_rate": 0.15},
             "training": {
                 "epochs": 24,
@@ -67,7 +67,7 @@ ON_PAIRS: dict[str, dict[str, Settings]] = {
         },
         "gpt": {
             "model": {"n_layers": 6, "feed_forward": 384, "context": 512, "dropout_rate": 0.2},
-            # docs/recipes.md: the rate is worth seven BLEU after 600 updates; more were not tried.
+            # docs/recipes.md: the rate is worth seven BLEU after 600 updates; longer runs were not tried.
             "training": {"epochs": 24, "batch_tokens": 2048, "learning_rate": 0.016},
         },
     },
@@ -154,7 +154,7 @@ ON_PAIRS: dict[str, dict[str, Settings]] = {
     "demo": {
         "bahdanau": {
             "tokenizer": {"vocabulary": 1500},
-            # docs/results.md: a wider model in batches twice as large came to 77 % where this has 99, in three minutes.
+            # docs/results.md: in three minutes a wider model in batches twice as large reached 77 %, this one 99.
             "model": {"width": 128, "embedding_width": 128, "attention_width": 128, "dropout_rate": 0.05},
             "training": {
                 "minutes": 3,
@@ -183,12 +183,12 @@ ON_TEXT: dict[str, dict[str, Settings]] = {
                 "context": 256,
                 "ngrams": 5,
                 "ngram_buckets": 16384,
-                "ngram_dropout": 0.5,  # docs/recipes.md: else the tables learn the text by heart
+                "ngram_dropout": 0.5,  # docs/recipes.md: otherwise the tables memorise the text
                 "dropout_rate": 0.05,
             },
             "training": {
                 "minutes": 3,
-                "epochs": 5,  # what more of them would bring was not measured
+                "epochs": 5,  # more were not measured
                 "batch_tokens": 2048,
                 "schedule": "wsd",  # docs/recipes.md: better, but within the noise
                 "label_smoothing": 0.0,
@@ -205,7 +205,7 @@ ON_TEXT: dict[str, dict[str, Settings]] = {
     "thorough": {
         "gpt": {
             "model": TINY_ON_TEXT,
-            # docs/recipes.md: of thirty minutes on two cores; no other weight was tried.
+            # docs/recipes.md: for thirty minutes on two cores; no other weight was tried.
             "training": {"epochs": 13, "batch_tokens": 2048, "label_smoothing": 0.0, "r_drop": 1.0},
         }
     },
@@ -254,9 +254,9 @@ ON_TEXT: dict[str, dict[str, Settings]] = {
 
 PAIRS_LIMITS = (("tiny", 100_000), ("small", 1_000_000))
 TEXT_LIMITS = (("tiny", 5_000_000), ("small", 50_000_000))
-"""The most pairs, or characters, for which a preset is chosen; `base` has no limit.
+"""The maximum number of pairs, or characters, for which a preset is chosen; `base` has no limit.
 
-`tiny`, `small` and `base` are chosen by size and have every family that can do the job; the others are asked for.
+`tiny`, `small` and `base` are chosen by size and have every family that can do the job; the others must be named.
 """
 
 
@@ -265,5 +265,5 @@ def choose_preset(limits: Sequence[tuple[str, int]], size: int, unit: str) -> tu
     found = f"{size:,} {unit}"
     for name, limit in limits:
         if size <= limit:
-            return name, f"preset {name}: {found} are at most {limit:,}, where bigger models learn less well"
-    return "base", f"preset base: {found} are enough for the sizes of the papers"
+            return name, f"preset {name}: {found}; larger models learn less well from {limit:,} {unit} or fewer"
+    return "base", f"preset base: {found} are enough for models of the papers' sizes"

@@ -1,8 +1,8 @@
-"""Proof on this machine: every fast path against its definition, outputs and gradients.
+"""Proof on this machine: every fast path is compared with its definition, in outputs and gradients.
 
 Knows models through their protocol, and random ids; knows no text and no table. Gradients of kernels and models are
-those of the outputs with random signs, summed: the sum of their squares hardly changes behind a norm, so its gradients
-would prove nothing.
+those of the sum of the outputs with random signs: after a norm the sum of their squares hardly changes, so its
+gradients would prove nothing.
 """
 
 import copy
@@ -27,7 +27,7 @@ from regard.nn.ladder_proof import comparisons
 from regard.nn.trace import Trace
 
 TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-5, torch.bfloat16: 2e-2, torch.float16: 2e-2}
-"""The largest relative error of a path that counts as equal."""
+"""The largest relative error with which a path counts as equal."""
 
 VOCABULARY, N_CONTROL = 50, 4
 LENGTHS = (7, 2, 12, 5)
@@ -36,12 +36,12 @@ Result = tuple[list[Tensor], list[Tensor]]
 """Outputs and gradients of one path."""
 
 ModelPath = Callable[[nn.Module], Sequence[Tensor]]
-"""One way from a model to its outputs, a tensor (positions, width) a sentence."""
+"""One way from a model to its outputs, a tensor (positions, width) per sentence."""
 
 
 @dataclass(frozen=True, slots=True)
 class Error:
-    """How far two results are apart: the largest difference, and that over the largest magnitude there is."""
+    """The difference of two results: the largest one, and that divided by the largest magnitude."""
 
     absolute: float
     relative: float
@@ -49,7 +49,7 @@ class Error:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """Two paths that must be equal, and how far apart they are. It holds if both relative errors are tolerable."""
+    """Two paths that must be equal, and their difference. It holds if both relative errors are within the tolerance."""
 
     name: str
     dtype: torch.dtype
@@ -66,11 +66,11 @@ class Proof:
 
     @property
     def precision(self) -> str:
-        """The name of the type of numbers, such as "float32"."""
+        """The name of the precision, such as "float32"."""
         return str(self.dtype).removeprefix("torch.")
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the proof as JSON has it; None is an error that is no number."""
+        """Return the proof for JSON; an error that is not finite is None."""
 
         def figures(error: Error) -> dict[str, float | None]:
             found = {"absolute": error.absolute, "relative": error.relative}
@@ -91,7 +91,7 @@ def prove_all(
 ) -> Iterator[Proof]:
     """Yield all proofs: of the ladder, of the kernels, and of a model or a small one of each family.
 
-    named: a model's name, itself, and its vocabularies. say: is told what comes next, and what is not to be had here.
+    named: a model's name, the model, and its vocabulary sizes. say: called with what comes next, and what is missing.
     """
     say("The ladder ...")
     yield from prove_ladder(device)
@@ -108,9 +108,9 @@ def prove_all(
 
 
 def error(found: Sequence[Tensor], expected: Sequence[Tensor]) -> Error:
-    """Return the error over all tensors together; whatever is not a number is infinitely far.
+    """Return the error over all tensors together; it is infinite if a difference is not finite.
 
-    Not tensor by tensor: a gradient that cancels to nothing, such as that of a scale before a norm, is all rounding.
+    Not tensor by tensor: a gradient that cancels to zero, such as that of a scale before a norm, is only rounding.
     """
     differences = [(a.double() - b.double()).abs().max().item() for a, b in zip(found, expected, strict=True)]
     magnitude = max((b.double().abs().max().item() for b in expected), default=0.0)
@@ -121,19 +121,19 @@ def error(found: Sequence[Tensor], expected: Sequence[Tensor]) -> Error:
 def prove_ladder(device: torch.device) -> Iterator[Proof]:
     """Yield the rungs of the ladder that must be equal."""
     for dtype in (torch.float64, torch.float32):
-        # Drawn in float64 for both: the same numbers, but for their rounding.
+        # Drawn in float64 for both: the same numbers except for rounding.
         x = torch.rand(6, 6, generator=torch.Generator().manual_seed(1), dtype=torch.float64).to(device, dtype)
         for c in comparisons(x):
             yield Proof(f"rung {c.name}", dtype, error([c.outputs[0]], [c.outputs[1]]), error(*c.gradients))
 
 
 def prove_kernels(device: torch.device) -> Iterator[Proof | str]:
-    """Yield each kernel of attention against `attend`, or a sentence where one of PyTorch's is not to be had here."""
+    """Yield each kernel of attention against `attend`, or a sentence if one of PyTorch's is not available here."""
     backends = (SDPBackend.MATH, SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.CUDNN_ATTENTION)
     for backend, dtype in itertools.product(backends, TOLERANCE):
         name = backend.name.lower()
         try:
-            with sdpa_kernel(backend), warnings.catch_warnings(action="ignore"):  # they say why it is not to be had
+            with sdpa_kernel(backend), warnings.catch_warnings(action="ignore"):  # they say why it is not available
                 proof = prove_kernel(
                     name, lambda q, k, v: F.scaled_dot_product_attention(q, k, v, is_causal=True), dtype, device
                 )
@@ -147,11 +147,11 @@ def prove_kernels(device: torch.device) -> Iterator[Proof | str]:
 
 def prove_kernel(name: str, attention: Callable[..., Tensor], dtype: torch.dtype, device: torch.device) -> Proof:
     """Return causal attention by a kernel against `attend`."""
-    # 33 positions: no multiple of a kernel's block or of a register, so that what is left over is proven, too.
+    # 33 positions: not a multiple of a kernel's block or of a register, so that the remainder is proven, too.
     random = torch.Generator().manual_seed(2)
     q, k, v = (torch.randn(2, 4, 33, 16, generator=random).to(device, dtype) for _ in range(3))
     found = differentiated(attention, q, k, v)
-    # In float64, of q, k and v as they were rounded: their own rounding is no error of the kernel.
+    # In float64, of q, k and v as they were rounded: their own rounding is not an error of the kernel.
     expected = differentiated(lambda q, k, v: attend(q, k, v, lower_triangle(q))[0], *(x.double() for x in (q, k, v)))
     return Proof(f"attention kernel {name}", dtype, error(found[0], expected[0]), error(found[1], expected[1]))
 
@@ -162,7 +162,7 @@ def lower_triangle(q: Tensor) -> Tensor:
 
 
 def differentiated(function: Callable[..., Tensor], *inputs: Tensor) -> Result:
-    """Return the output and the gradients by the inputs."""
+    """Return the output and the gradients with respect to the inputs."""
     leaves = [x.detach().requires_grad_() for x in inputs]
     output = function(*leaves)
     return [output.detach()], list(torch.autograd.grad(output, leaves, signs_for(output)))
@@ -175,7 +175,7 @@ def signs_for(output: Tensor) -> Tensor:
 
 
 def small_model(family: str) -> nn.Module:
-    """Return a small model of a family all of whose weights matter, also those that start at zero."""
+    """Return a small model of a family in which all weights matter, including those that start at zero."""
     config, model = MODELS[family]
     with torch.random.fork_rng(devices=[]):  # nothing is drawn on a GPU
         torch.manual_seed(3)
@@ -187,9 +187,9 @@ def small_model(family: str) -> nn.Module:
 
 
 def prove_model(name: str, model: nn.Module, vocabularies: tuple[int, int], device: torch.device) -> Iterator[Proof]:
-    """Yield what must hold of a model on random sentences, for each job it can do.
+    """Yield the proofs of a model on random sentences, for each job it can do.
 
-    vocabularies: of the source and the target. The model itself is left as it is.
+    vocabularies: of the source and the target. The model itself is not changed.
     """
     jobs: frozenset[str] = model.jobs  # type: ignore[assignment]
     for job, dtype in itertools.product(sorted(jobs), (torch.float64, torch.float32)):
@@ -216,7 +216,7 @@ def paths(batch: Batch, alone: Sequence[Batch]) -> Iterator[tuple[str, ModelPath
 
 
 def differentiable(model: nn.Module) -> nn.Module:
-    """Return the model in evaluation mode, but for recurrent layers, which cuDNN differentiates in training only."""
+    """Return the model in evaluation mode, except recurrent layers, which cuDNN differentiates in training only."""
     model.eval()
     for module in model.modules():
         if isinstance(module, nn.RNNBase):
@@ -226,7 +226,7 @@ def differentiable(model: nn.Module) -> nn.Module:
 
 
 def result_of(model: nn.Module, path: ModelPath) -> Result:
-    """Return the outputs of a path, and the gradients by all weights of the model, zeros for unused ones."""
+    """Return the outputs of a path, and the gradients with respect to all weights, zeros for unused ones."""
     model.zero_grad(set_to_none=True)
     with cudnn.flags(enabled=True, allow_tf32=False):  # by default cuDNN's recurrent layers round float32 to 10 bits
         output = torch.cat(list(path(model)))
@@ -248,7 +248,7 @@ def logits_of(model: nn.Module, batch: Batch) -> list[Tensor]:
 
 
 def written(model: nn.Module, logits: Tensor) -> Tensor:
-    """Return logits (..., V) without the ids that are never written: an infinite one can be compared with nothing."""
+    """Return logits (..., V) without the ids that are never generated: infinite ones cannot be compared."""
     never: slice = model.never_written  # type: ignore[assignment]
     return torch.cat([logits[..., : never.start], logits[..., never.stop :]], dim=-1)
 
@@ -276,13 +276,13 @@ def random_ids(job: str, vocabularies: tuple[int, int], longest: int) -> list[tu
     random = torch.Generator().manual_seed(4)
     n_source, n_target = vocabularies
     lengths = [min(n, longest) for n in LENGTHS]
-    # Lengths run the other way on the other side, so that a short source has a long target.
+    # The lengths are reversed on the other side, so that a short source has a long target.
     drawn = [(ids(n_source, s, random), ids(n_target, t, random)) for s, t in zip(lengths, lengths[::-1], strict=True)]
     return [(source if job == "pairs" else [], target) for source, target in drawn]
 
 
 def ids(vocabulary: int, n: int, random: torch.Generator) -> list[int]:
-    """Return n random ids that are no special ones, nor control ids of a small model."""
+    """Return n random ids that are neither special ids nor control ids of a small model."""
     return torch.randint(min(EOS + 1 + N_CONTROL, vocabulary - 1), vocabulary, (n,), generator=random).tolist()
 
 

@@ -1,7 +1,7 @@
 """One settings file: the sections of a recipe, where their values come from, and what is wrong with them.
 
-Values are laid over one another: a preset, a TOML file, single settings. Knows how a value is written; what it means
-stands beside the module that owns the section. A run keeps its recipe fully resolved, with the version of every rule
+Later values override earlier ones: a preset, a TOML file, single settings. Knows how a value is written; what it means
+is defined in the module that owns the section. A run stores its recipe fully resolved, with the version of every rule
 that was applied, so that a later release with other rules still continues it as it was begun.
 """
 
@@ -27,15 +27,15 @@ MOST_BYTES = 2**16
 """How large a recipe file may be."""
 
 LONGEST_VALUE = 1000
-"""Characters of a value that is given beside a recipe file."""
+"""The maximum length, in characters, of a value that is given outside a recipe file."""
 
 
 class Rules(BaseModel):
-    """The version of each rule by which something was chosen or cut that no setting names.
+    """The version of each rule that chose or cut something without being a setting.
 
     normalisation: of text before it is cut into pieces. split: which pairs, or which part of a text, are held out.
     passages: where a long text is cut. precision: the table that chooses it. budget: how warm-up and intervals follow
-    from it. score: which one decides about the best model, and how it is computed.
+    from it. score: which one selects the best model, and how it is computed.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -84,7 +84,7 @@ class Recipe(BaseModel):
     start: Origin | None = None
 
     def to_toml(self) -> str:
-        """Return the recipe as a file that gives the same recipe again; keys without a value are left out."""
+        """Return the recipe as TOML from which the same recipe is read; keys without a value are left out."""
         sections = {name: getattr(self, name).model_dump(exclude_none=True) for name in (*SECTIONS, "rules")}
         start = {"start": self.start.model_dump()} if self.start else {}
         return tomli_w.dumps({"family": self.family, "preset": self.preset, **sections, **start})
@@ -95,7 +95,7 @@ class Recipe(BaseModel):
 
 
 def make_recipe(sections: Sections, family: str, preset: str, layers: Sequence[Mapping[str, Any]]) -> Recipe:
-    """Return the recipe that the layers give, later ones over earlier ones.
+    """Return the recipe that the layers give; later ones override earlier ones.
 
     A layer that sets one of training.steps, .epochs and .minutes replaces the budget of the layers below it.
     Raises ConfigError with every unknown key and every value out of range.
@@ -115,7 +115,7 @@ def make_recipe(sections: Sections, family: str, preset: str, layers: Sequence[M
     )
     try:
         recipe = fitting.model_validate({"family": family, "preset": preset, **merged}, strict=True)
-        return Recipe(**dict(recipe))  # of a class that other processes know
+        return Recipe(**dict(recipe))  # of a class that other processes can unpickle
     except ValidationError as error:
         raise ConfigError(" ".join(_problem(details, fitting) for details in error.errors())) from error
 
@@ -123,7 +123,7 @@ def make_recipe(sections: Sections, family: str, preset: str, layers: Sequence[M
 def read_recipe(path: Path) -> dict[str, Any]:
     """Return the content of a recipe file: sections, and perhaps `family` and `preset`.
 
-    Raises ConfigError if it cannot be read or is not TOML, or if a key stands outside the sections.
+    Raises ConfigError if it cannot be read or is not TOML, or if a key is outside the sections.
     """
     try:
         with path.open("rb") as file:
@@ -137,14 +137,14 @@ def read_recipe(path: Path) -> dict[str, Any]:
     try:
         content = tomllib.loads(raw.decode("utf-8"))
     except (ValueError, RecursionError) as error:
-        # No UTF-8 and no TOML are ValueErrors; brackets without end are a RecursionError.
+        # Invalid UTF-8 and TOML are ValueErrors; too deeply nested brackets are a RecursionError.
         raise ConfigError(f"{path} is not a TOML file: {shown(error, 200)}.") from error
     return checked_content(content, str(path))
 
 
 def checked_content(content: dict[str, Any], name: str) -> dict[str, Any]:
-    """Return what a recipe file holds. Raises ConfigError if a key stands outside the sections."""
-    known = [*SECTIONS, *NAMES, "rules", "start"]  # the last two stand in the recipe.toml of a run
+    """Return the content of a recipe file. Raises ConfigError if a key is outside the sections."""
+    known = [*SECTIONS, *NAMES, "rules", "start"]  # the last two are in the recipe.toml of a run
     for key, value in content.items():
         if key not in known:
             raise ConfigError(f"{name}: {unknown(key, known)}")
@@ -161,8 +161,8 @@ def nested(settings: Mapping[str, Any]) -> Settings:
     for name, value in settings.items():
         section, dot, key = name.strip().partition(".")
         if not (dot and key):
-            raise ConfigError(f"{shown(name)!r} is no setting; expected section.key, for example training.minutes.")
-        # Not `rules` and `start` either: they say how a run was begun, and nobody sets them.
+            raise ConfigError(f"{shown(name)!r} is not a setting; expected section.key, for example training.minutes.")
+        # `rules` and `start` are refused, too: they say how a run was begun, and cannot be set.
         if section not in SECTIONS:
             raise ConfigError(f"{shown(name)}: {unknown(section, SECTIONS)}")
         found.setdefault(section, {})[key] = value
@@ -170,14 +170,14 @@ def nested(settings: Mapping[str, Any]) -> Settings:
 
 
 def read_value(text: str) -> Any:
-    """Return a value that was written as TOML, or else as plain text. Raises ConfigError if it is too long."""
+    """Return a value, read as TOML or otherwise as plain text. Raises ConfigError if it is too long."""
     if len(text) > LONGEST_VALUE:
-        raise ConfigError(f"{shown(text)} has {len(text):,} characters; a setting may have {LONGEST_VALUE:,}.")
+        raise ConfigError(f"{shown(text)} has {len(text):,} characters; a setting may have at most {LONGEST_VALUE:,}.")
     try:
         content = tomllib.loads(f"value = {text}")
     except (ValueError, RecursionError):
         return text.strip()
-    return content["value"] if len(content) == 1 else text.strip()  # a line end in it may set more keys
+    return content["value"] if len(content) == 1 else text.strip()  # a newline in it may set more keys
 
 
 def differences(before: Recipe, after: Recipe) -> dict[str, str]:
@@ -203,9 +203,10 @@ def _said(value: Any) -> str:
 
 def unknown(key: str, known: Sequence[str], what: str = "a setting") -> str:
     """Return a sentence about an unknown name, with the nearest known one."""
-    # Cut, since difflib's time grows with the square of the length, and a file holds keys of any.
+    # Cut, since difflib's time grows with the square of the length, and keys may have any.
     nearest = difflib.get_close_matches(key.rpartition(".")[2][:100], known, n=1, cutoff=0.5)
-    hint = f"Did you mean {nearest[0]}?" if nearest else f"Known are {', '.join(known)}."
+    section = key.rpartition(".")[0]
+    hint = f"Did you mean {section}.{nearest[0]}?".replace(" .", " ") if nearest else f"Known are {', '.join(known)}."
     return f"{shown(key)} is not {what}. {hint}"
 
 

@@ -1,8 +1,9 @@
-"""A directory or a file that is replaced in one step: a kill at any moment leaves the old content or the new, whole.
+"""Atomic replacement of a directory or a file: a kill at any moment leaves the old content or the new, complete.
 
-Replacing NAME fills `.NAME.tmp-PID`, renames NAME to `.NAME.old`, then the new one to NAME, then deletes the old one. A
-kill leaves at most these two beside it: readers fall back to `.NAME.old` while NAME is missing, and the next replacing
-puts it back or clears it away. A directory counts as whole if it holds its marker, the file that is written last.
+Replacing NAME fills `.NAME.tmp-PID`, renames NAME to `.NAME.old`, renames the new one to NAME, then deletes the old
+one. A kill leaves at most these two beside it: readers fall back to `.NAME.old` while NAME is missing, and the next
+replacement restores or removes it. A directory counts as complete if it contains its marker, the file that is written
+last.
 """
 
 import os
@@ -17,62 +18,63 @@ from regard.errors import RunError, shown
 
 
 def standing(directory: Path, marker: str) -> Path:
-    """Return where the content of a directory stands: in it, or set aside if a kill came between the two renames."""
+    """Return where the content of a directory is: in it, or set aside if a kill came between the two renames."""
     aside = _aside(directory)
     return aside if not (directory / marker).exists() and (aside / marker).is_file() else directory
 
 
 @contextmanager
 def replacing(directory: Path, marker: str) -> Iterator[Path]:
-    """Give an empty temporary directory to fill; it takes the place of `directory` when the block ends well.
+    """Yield an empty temporary directory to fill; it replaces `directory` when the block ends without an error.
 
-    One process at a time may replace a directory. Raises RunError if it exists and is something else (it is not empty
-    and has no marker), or if it cannot be written; then what was there before is there still.
+    Only one process at a time may replace a directory. Raises RunError if it exists and is something else (it is not
+    empty and has no marker), or if it cannot be written; then the previous content is unchanged.
     """
     directory = real(directory)
     temporary = directory.with_name(f".{directory.name}.tmp-{os.getpid()}")
     try:
         directory.parent.mkdir(parents=True, exist_ok=True)
-        # What a kill left goes, of any process: only one at a time may replace a directory.
+        # What killed processes have left is removed: only one at a time may replace a directory.
         _tidy(directory, marker)
         if not _is_vacant(directory) and not (directory / marker).is_file():
             raise RunError(
-                f"{directory} exists and is something else (it has no {marker}), so it is left alone. "
+                f"{directory} exists and is something else (it has no {marker}), so it was not replaced. "
                 "Choose another directory."
             )
         try:
             temporary.mkdir()
             yield temporary
-            # Before the renames: after a power failure no name may stand for content that never reached the disk.
+            # Before the renames: after a power failure no name may refer to content that never reached the disk.
             for path in (*temporary.iterdir(), temporary):
                 sync(path)
             _swap(temporary, directory)
         finally:
             _tidy(directory, marker)
     except OSError as error:
-        raise RunError(f"{directory} cannot be written: {error.strerror}. Free the way, or choose another.") from error
+        advice = "Choose another directory, or free space."
+        raise RunError(f"{directory} cannot be written: {error.strerror}. {advice}") from error
 
 
 HEAD = 8192
-"""Bytes at the beginning of a file by which it is known."""
+"""How many bytes at the beginning of a file are enough to recognise it."""
 
 LONGEST_KEPT = 40
-"""Characters of a name that stay in the name of its temporary file, which would else be too long for the disk."""
+"""How many characters of a name the name of its temporary file keeps, which could otherwise be too long."""
 
 
 @contextmanager
 def replacing_file(path: Path, is_ours: Callable[[bytes], bool] | None) -> Iterator[IO[bytes]]:
-    """Give an empty temporary file to write; it takes the place of `path` when the block ends well.
+    """Yield an empty temporary file to write; it replaces `path` when the block ends without an error.
 
-    is_ours: tells from the beginning of a file that stands there whether it may be replaced; None is any. Raises
-    RunError if it may not, or if the file cannot be written; then what was there before is there still.
+    is_ours: tells from the beginning of an existing file whether it may be replaced; None allows any. Raises RunError
+    if it may not, or if the file cannot be written; then the previous content is unchanged.
     """
     try:
-        path = real(path)  # of a link, what it points to is replaced, and not the link
-        if path.is_symlink():  # `real` has followed all but a circle
+        path = real(path)  # the target of a link is replaced, not the link
+        if path.is_symlink():  # `real` has followed all links but circular ones
             raise RunError(f"{path} cannot be written: it is a symbolic link to itself. Choose another name.")
         if not path.parent.is_dir():
-            raise RunError(f"{path} cannot be written: there is no directory {path.parent}. Make it first.")
+            raise RunError(f"{path} cannot be written: the directory {path.parent} does not exist. Create it first.")
         if path.exists():
             _refuse_other(path, is_ours)
         temporary = path.with_name(f".{path.name[:LONGEST_KEPT]}.tmp-{os.getpid()}-{threading.get_ident()}")
@@ -88,19 +90,19 @@ def replacing_file(path: Path, is_ours: Callable[[bytes], bool] | None) -> Itera
 
 
 def _refuse_other(path: Path, is_ours: Callable[[bytes], bool] | None) -> None:
-    """Raise RunError if something stands there that may not be replaced."""
+    """Raise RunError if an existing file may not be replaced."""
     if not path.is_file():
-        raise RunError(f"{path} cannot be written: it is no regular file. Choose another name.")
+        raise RunError(f"{path} cannot be written: it is not a regular file. Choose another name.")
     if is_ours is not None:
         with path.open("rb") as file:
             head = file.read(HEAD)
         if head and not is_ours(head):  # with an empty file nothing is lost
-            raise RunError(f"{path} exists and is not one of our files, so it is left alone.", ways=["force"])
+            raise RunError(f"{path} exists and regard did not write it, so it was not replaced.", ways=["force"])
 
 
 def _swap(temporary: Path, directory: Path) -> None:
     if _is_vacant(directory):
-        # Windows renames to no name that is taken, be it by an empty directory.
+        # Windows cannot rename to an existing name, not even that of an empty directory.
         shutil.rmtree(directory, ignore_errors=True)
     else:
         directory.rename(_aside(directory))
@@ -109,10 +111,10 @@ def _swap(temporary: Path, directory: Path) -> None:
 
 
 def _tidy(directory: Path, marker: str) -> None:
-    """Put back what was set aside and never replaced; delete what else a kill has left beside the directory."""
+    """Restore what was set aside and never replaced; delete what else a kill has left beside the directory."""
     aside = _aside(directory)
     if (directory / marker).is_file():
-        # The new one stands, so the kill came after both renames, or there was none.
+        # The new one is in place, so the kill came after both renames, or there was none.
         shutil.rmtree(aside, ignore_errors=True)
     elif aside.is_dir() and _is_vacant(directory):
         shutil.rmtree(directory, ignore_errors=True)
@@ -123,17 +125,17 @@ def _tidy(directory: Path, marker: str) -> None:
 
 
 def real(path: Path) -> Path:
-    """Return where a path leads, links followed; of links that lead in a circle, the path as it is.
+    """Return a path with links followed; if links are circular, the path as it is.
 
     Raises RunError for a name that no file can have.
     """
     if "\0" in str(path):
-        raise RunError(f"{shown(path)} cannot be the name of a file: it holds a NUL. Choose another name.")
+        raise RunError(f"{shown(path)} cannot be the name of a file: it contains a NUL. Choose another name.")
     return Path(os.path.realpath(path))
 
 
 def _aside(directory: Path) -> Path:
-    directory = real(directory)  # a reader may come by a link
+    directory = real(directory)  # a reader may use a link
     return directory.with_name(f".{directory.name}.old")
 
 

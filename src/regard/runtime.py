@@ -1,7 +1,7 @@
-"""Where a model computes, and what is fast there. Nothing here is decided by a clock.
+"""Where a model computes, and what is fast there. Nothing here is decided by measuring time.
 
-`choose_device` and `choose_precision` look only. `prepare_process` changes the whole process, so the command line calls
-it and the library never does; a Python program that trains may call it once at its start.
+`choose_device` and `choose_precision` change nothing. `prepare_process` changes the whole process, so the command line
+calls it and the library never does; a Python program that trains may call it once at its start.
 """
 
 import ctypes
@@ -15,10 +15,10 @@ from regard.errors import ConfigError
 from regard.waiting import sleep_beside_others
 
 KEPT_SHAPES = {"ONEDNN_PRIMITIVE_CACHE_CAPACITY": 144, "LRU_CACHE_CAPACITY": 16}
-"""For how many shapes of a product oneDNN, and PyTorch for it, keep what they have prepared.
+"""For how many shapes of a product oneDNN, and PyTorch for it, cache what they have prepared.
 
-An update takes up to 128 different products. Those of the optimiser come again with every update, and preparing them
-costs as much as computing them; those of a batch hardly ever do.
+An update has up to 128 different products. Those of the optimiser recur in every update, and preparing them takes as
+long as computing them; those of a batch hardly ever recur.
 """
 
 # glibc's mallopt parameters, from malloc.h.
@@ -26,7 +26,7 @@ _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
 
 
 def choose_device(device: str = "auto") -> torch.device:
-    """Return the device of that name: "auto", "cpu" or "cuda"; of several GPUs, the one that `torchrun` gave us.
+    """Return the device of that name: "auto", "cpu" or "cuda"; of several GPUs, the one that `torchrun` assigned.
 
     Raises ConfigError if it is unknown or absent, or if there are more processes than GPUs.
     """
@@ -53,8 +53,8 @@ def described(device: torch.device) -> str:
 def prepare_process() -> None:
     """Set what is fast for training and decoding in this process: allocator, oneDNN's cache, waiting, TF32 on a GPU.
 
-    No result changes but for TF32. Without it everything works, and trains up to three times slower on Linux, beside
-    other programs slower still. Call it in the thread that computes.
+    Only TF32 changes results. Without this everything works, but training is up to three times slower on Linux, and
+    slower still beside other programs. Call it in the thread that computes.
     """
     keep_freed_memory()
     keep_few_shapes()
@@ -67,17 +67,17 @@ Precision = Literal["float32", "bfloat16"]
 Instructions = Literal["amx", "avx512_bf16", "none"]
 
 NARROWEST: dict[Instructions, tuple[int, int] | None] = {"amx": (128, 64), "avx512_bf16": (192, 96), "none": None}
-"""By a processor's instructions, the width from which a training is faster in bfloat16 (benchmarks/precision.py).
+"""The width from which training is faster in bfloat16, by a processor's instructions (benchmarks/precision.py).
 
-First of models with a loop over positions, whose many small products gain less, then of the others.
+The first is for models with a loop over positions, whose many small products gain less; the second for the others.
 """
 
 
 def choose_precision(device: torch.device, width: int, in_one_graph: bool) -> tuple[Precision, str]:
-    """Return the type of numbers in which the products of a training are fastest there, and a sentence with the reason.
+    """Return the precision in which the products of a training are fastest there, and a sentence with the reason.
 
-    width: of the model's layers. in_one_graph: whether it has no loop over positions. A GPU has bfloat16 or has not;
-    for a CPU a table is asked, and never a clock, which a busy machine makes choose by chance.
+    width: of the model's layers. in_one_graph: whether it has no loop over positions. A GPU uses bfloat16 if it has it.
+    For a CPU a table decides, not a measurement, whose result would be random on a busy machine.
     """
     if device.type == "cuda":
         if has_bfloat16(device):
@@ -126,26 +126,32 @@ def memory_bytes() -> int | None:
 def keep_freed_memory() -> None:
     """Tell glibc to keep big freed blocks instead of returning them to the kernel.
 
-    Otherwise every large tensor is paged in anew at each allocation, which made the output layer and its loss three
-    times slower where it was measured. A glibc before 2.35 keeps none above half a heap of its own, 32 MiB. Other C
-    libraries are left alone.
+    Otherwise every large tensor is paged in again at each allocation, which was measured to make the output layer and
+    its loss three times slower. A glibc before 2.35 keeps no blocks above half a heap of its own, 32 MiB. Other C
+    libraries are not changed.
     """
     # What the user has set stays.
     if platform.libc_ver()[0] != "glibc" or os.environ.get("MALLOC_MMAP_THRESHOLD_"):
         return
     libc = ctypes.CDLL(None)
     largest = 2**31 - 1  # mallopt takes an int
-    # mallopt returns 0 for a value that it does not take.
+    # mallopt returns 0 for a value that it does not accept.
     libc.mallopt(_M_MMAP_THRESHOLD, largest) or libc.mallopt(_M_MMAP_THRESHOLD, 32 * 2**20)
     libc.mallopt(_M_TRIM_THRESHOLD, largest)
     libc.mallopt(_M_TOP_PAD, 64 * 2**20)
 
 
-def keep_few_shapes() -> None:
-    """Tell oneDNN, which computes in bfloat16 on a CPU, to keep what it prepares for the products of one update.
+def release_memory() -> None:
+    """Return what is free to the kernel, once: after work that took much memory and that is not repeated."""
+    if platform.libc_ver()[0] == "glibc":
+        ctypes.CDLL(None).malloc_trim(0)
 
-    By default it keeps that of a thousand, and a training grows by 10 MB a step, to gigabytes; with this it does not,
-    and is no slower. What the user has set stays.
+
+def keep_few_shapes() -> None:
+    """Tell oneDNN, which computes in bfloat16 on a CPU, to cache what it prepares for the products of one update only.
+
+    By default it caches that of a thousand products, and the memory of a training grows by 10 MB per step, to
+    gigabytes; with this it does not grow, and training is no slower. What the user has set stays.
     """
     for cache, capacity in KEPT_SHAPES.items():
         os.environ.setdefault(cache, str(capacity))

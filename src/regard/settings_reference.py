@@ -1,6 +1,6 @@
-"""Every setting of a recipe as a person reads it: its default, which values it may have, and what it means.
+"""Every setting of a recipe in words: its default, the values it may have, and what it means.
 
-All of it is taken from the configs, so that nothing has to be said twice. Knows no terminal.
+All of it is taken from the configs, so that nothing is written twice. Knows no terminal.
 """
 
 import inspect
@@ -22,7 +22,7 @@ from regard.text.tokens.tokenizer import TokenizerConfig
 from regard.training.config import TrainingConfig
 
 TYPES = {bool: "true, false", int: "integer", float: "number", str: "text"}
-"""What the values of a type are called."""
+"""How the values of a type are called."""
 
 BOUNDS = {
     "ge": "from {}",
@@ -30,22 +30,23 @@ BOUNDS = {
     "le": "to {}",
     "lt": "to below {}",
     "multiple_of": "in multiples of {}",
-    "max_length": "of {} characters at most",
+    "max_length": "of at most {} characters",
 }
-"""How a bound of pydantic is said."""
+"""How a bound of pydantic is worded."""
 
 HEAD = """\
 # Settings
 
 Every setting with its default, the values it may have, and what it means. `regard settings` prints the same, and
-`regard settings NAME` a section or a setting. `make docs` makes this page from the code.
+`regard settings NAME` a section or a setting. `make docs` generates this page from the code.
 
-- `--model` chooses the family, and `--preset` values that suit it and an amount of text. Without them both are chosen
-  by the data, and `regard train` says which. A preset changes defaults: what holds for a run is in its `recipe.toml`.
-- `--recipe FILE.toml` is laid over the preset.
-- `--set section.key=value` is laid over both, and may be given again.
+- `--model` chooses the family, and `--preset` a set of values for it and for an amount of text. Without them both are
+  chosen by the data, and `regard train` reports the choice. A preset changes defaults: the settings of a run are in its
+  `recipe.toml`.
+- `--recipe FILE.toml` overrides the preset.
+- `--set section.key=value` overrides both, and may be repeated.
 
-A recipe names what it changes:
+A recipe contains only what it changes:
 
 ```toml
 family = "transformer"  # as --model
@@ -59,16 +60,16 @@ minutes = 20
 schedule = "wsd"
 ```
 
-One of its settings is changed by
+To change one of its settings:
 
     regard train pairs.tsv --to RUN --recipe mine.toml --set training.minutes=30
 
-From Python it is `regard.train("pairs.tsv", to="RUN", recipe="mine.toml", settings={"training.minutes": 30})`."""
+In Python: `regard.train("pairs.tsv", to="RUN", recipe="mine.toml", settings={"training.minutes": 30})`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """A setting, in words. default: as a recipe has it, or "not set"."""
+    """A setting, in words. default: as it is written in a recipe, or "not set"."""
 
     section: str
     key: str
@@ -78,15 +79,15 @@ class Setting:
 
     @property
     def name(self) -> str:
-        """What it is called beside a recipe: "training.minutes"."""
+        """Its full name, such as "training.minutes"."""
         return f"{self.section}.{self.key}"
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """The settings that can stand in a section together. of: the family, or the data, that they are for, if not all.
+    """The settings that can be in a section together. of: the family, or the data, that they are for; empty for all.
 
-    about: what concerns several of them, in paragraphs.
+    about: paragraphs that concern several of them.
     """
 
     section: str
@@ -130,14 +131,14 @@ def find_settings(name: str) -> list[Group]:
 
 
 def group(section: str, config: type[BaseModel], of: str = "", also: str = "") -> Group:
-    """Return the settings of a config. also: what its docstring does not know."""
+    """Return the settings of a config. also: a paragraph in addition to its docstring."""
     paragraphs = inspect.cleandoc(config.__doc__ or "").split("\n\n")
     about = tuple(" ".join(paragraph.split()) for paragraph in [*paragraphs, also] if paragraph)
     return Group(section, of, about, tuple(setting(section, *field) for field in config.model_fields.items()))
 
 
 def setting(section: str, key: str, field: FieldInfo) -> Setting:
-    """Return what a field of a config says in words."""
+    """Return a field of a config in words."""
     default = written(field.get_default(call_default_factory=True))
     return Setting(section, key, default, values_of(field), " ".join((field.description or "").split()))
 
@@ -149,10 +150,10 @@ def trained_on(family: str) -> str:
 
 
 def written(value: Any) -> str:
-    """Return a value as a recipe has it."""
+    """Return a value as it is written in a recipe."""
     if value is None:
         return "not set"
-    # TOML writes these as JSON does, and lets the digits of a number be grouped.
+    # TOML writes these as JSON does, and allows the digits of a number to be grouped.
     return f"{value:_}" if type(value) is int and value >= 100_000 else json.dumps(value)
 
 
@@ -163,7 +164,7 @@ def values_of(field: FieldInfo) -> str:
 
 
 def type_of(annotation: Any) -> str:
-    """Return what the values of a type are called; that a setting may be not set is said by its default."""
+    """Return how the values of a type are called. Its default shows whether a setting may be not set."""
     if get_origin(annotation) in (Union, UnionType):
         return " or ".join(type_of(one) for one in get_args(annotation) if one is not NoneType)
     if get_origin(annotation) is Literal:
@@ -172,7 +173,7 @@ def type_of(annotation: Any) -> str:
 
 
 def bound(n: float) -> str:
-    """Return a bound in short: a large power of ten or of two as such."""
+    """Return a bound in short form: a large power of ten or of two as a power."""
     for base in (10, 2):
         if n >= 100_000 and base ** (exponent := round(math.log(n, base))) == n:
             return f"{base}^{exponent}"
@@ -180,7 +181,7 @@ def bound(n: float) -> str:
 
 
 def as_markdown(groups: Sequence[Group]) -> str:
-    """Return settings as the page of the docs."""
+    """Return settings as a page of the documentation."""
     return "\n\n".join([HEAD, *map(_section, groups)])
 
 

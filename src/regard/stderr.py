@@ -1,4 +1,4 @@
-"""What is said to whoever watches: on stderr, for as long as somebody reads it."""
+"""Messages to the user, on stderr for as long as it can be written."""
 
 import os
 import sys
@@ -10,8 +10,8 @@ def printable(message: str) -> str:
 
 
 def tell(message: str) -> None:
-    """Print a line on stderr. Where nobody reads on, or its disk is full, the work continues in silence."""
-    if sys.stderr is None:  # it was closed before we began; `print` would take stdout instead
+    """Print a line on stderr. If its reader has ended or its disk is full, the work continues without messages."""
+    if sys.stderr is None:  # it was closed before the start; `print` would use stdout instead
         return
     try:
         print(printable(message), file=sys.stderr, flush=True)

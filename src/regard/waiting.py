@@ -1,11 +1,11 @@
-"""How the threads of a computation wait for each other: awake on a quiet machine, asleep beside other programs.
+"""How the threads of a computation wait for each other: spinning on a quiet machine, asleep beside other programs.
 
-Between two products OpenMP's threads look for work in a loop, for a few milliseconds. Alone on a machine that is the
-fastest way. Beside one other busy program they take the processor from each other, and two threads are slower than one.
-libgomp, the OpenMP of PyTorch on Linux, has a way out: while a process holds more of its threads than there are
-processors, all of them sleep almost at once (its `gomp_throttled_spin_count_var`). So a watch looks how long the thread
-that computes has waited for a processor, and while that is long it holds idle threads. How many threads compute never
-changes, so no result does.
+Between two products OpenMP's threads spin for a few milliseconds, waiting for work. If nothing else runs on the
+machine, that is fastest. Beside one other busy program they take the processor from each other, and two threads are
+slower than one. libgomp, the OpenMP of PyTorch on Linux, offers a solution: while a process has more OpenMP threads
+than there are processors, all of them sleep almost at once (its `gomp_throttled_spin_count_var`). So a watch thread
+measures how long the computing thread has waited for a processor, and while that is long it keeps additional idle
+threads. The number of computing threads never changes, so results do not change either.
 """
 
 import os
@@ -16,20 +16,20 @@ from pathlib import Path
 import torch
 
 PERIOD_S = 0.5
-"""How often the watch looks. It costs nothing that could be measured."""
+"""The time in seconds between two measurements. Their cost was too small to be measured."""
 
 CROWDED, QUIET = 0.10, 0.03
-"""The part of its time for which a thread waits for a processor: from where on it shares it, up to where it does not.
+"""Shares of its time that a thread waits for a processor: from the first on, others use it, too; below the second, not.
 
-Alone it waits for a thousandth, beside one busy program for a third.
+Alone on the machine the share is a thousandth, beside one busy program a third.
 """
 
 
 def sleep_beside_others() -> None:
-    """Measure how long this thread waits for a processor, while it lives; if long, make OpenMP's threads sleep.
+    """Measure how long this thread waits for a processor, while it lives; if it is long, make OpenMP's threads sleep.
 
-    Nothing happens where one thread computes, where this thread is measured already, or where the system does not say
-    how long a thread waited (Linux says).
+    Nothing happens if only one thread computes, if this thread is measured already, or if the system does not report
+    how long a thread waited (Linux does).
     """
     thread = threading.get_native_id()
     name, waited = f"regard-watch-{thread}", Path(f"/proc/self/task/{thread}/schedstat")
@@ -51,7 +51,7 @@ def _watch(waited: Path) -> None:
 
 
 def _seconds(waited: Path) -> float | None:
-    """Return how long a thread has been ready and without a processor, or None if it has ended."""
+    """Return how long a thread has been ready but without a processor, or None if it has ended."""
     try:
         return int(waited.read_text().split()[1]) / 1e9
     except (FileNotFoundError, ProcessLookupError):
@@ -61,7 +61,7 @@ def _seconds(waited: Path) -> float | None:
 class IdleTeams:
     """Idle threads of OpenMP. Together with the computing ones they outnumber the processors, so that all may sleep.
 
-    They are the teams of threads of ours: OpenMP keeps a team for as long as the thread lives that began it.
+    Each team is started by a thread of ours: OpenMP keeps a team for as long as the thread that started it lives.
     """
 
     def __init__(self) -> None:
@@ -77,7 +77,7 @@ class IdleTeams:
         size = torch.get_num_threads()
         if self.held or size < 2:
             return
-        # libgomp counts the threads of our team and of every further one, without its leader.
+        # libgomp counts the threads of our team and of every additional one, without its leader.
         n_missing = len(os.sched_getaffinity(0)) - size
         n_teams = max(n_missing, 0) // (size - 1) + 1
         self._enough = threading.Event()
@@ -93,5 +93,5 @@ class IdleTeams:
         self._leaders = []
 
     def _lead(self, size: int) -> None:
-        torch.zeros(size * 2**16).add_(1)  # long enough for the whole team
+        torch.zeros(size * 2**16).add_(1)  # large enough for the whole team
         self._enough.wait()

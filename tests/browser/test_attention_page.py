@@ -190,7 +190,7 @@ def test_hovering_the_matrix_lights_the_words(open_page: Opener, single: Explana
     found = lit(page, "source")
     assert max(found, key=lambda index: found[index]) == int(weights[3].argmax())
     title = page.get_attribute("#matrix td[data-row='3'][data-column='1']", "title")
-    assert title == f"bei looked at old: {weights[3, 1].item():.4f}"
+    assert title == f"bei attended to old: {weights[3, 1].item():.4f}"
 
 
 def test_the_matrix_is_white_at_one_and_black_at_zero(open_page: Opener) -> None:

@@ -60,7 +60,7 @@ def test_weights_of_half_precision_become_float32(path):
 )
 def test_weights_of_another_type_than_the_settings_say_are_refused(path, dtype, said, found):
     save_file({name: tensor.to(dtype) for name, tensor in TENSORS.items()}, path)
-    with pytest.raises(BundleError, match=rf"has weights of the type {found}; config\.json says {said}\. Take"):
+    with pytest.raises(BundleError, match=rf"has weights of the type {found}; config\.json says {said}\. Restore"):
         read_weights(path, SHAPES, said)
 
 
@@ -97,7 +97,7 @@ def test_shapes_are_compared_before_anything_is_read(path):
     ],
 )
 def test_each_tensor_that_does_not_fit_is_named_up_to_three(found, message):
-    with pytest.raises(BundleError, match=rf"model does not fit config\.json: {message} Take"):
+    with pytest.raises(BundleError, match=rf"model does not fit config\.json: {message} Restore"):
         check_shapes(Path("model"), found, SHAPES)
 
 
@@ -109,7 +109,7 @@ def test_tensors_that_fit_in_any_order_are_accepted():
 def test_a_list_of_tensors_longer_than_any_of_ours_is_refused(tmp_path, start):
     (tmp_path / "w").write_bytes(start)
     with pytest.raises(
-        BundleError, match="w is not a safetensors file of ours: its list of tensors has no fitting length"
+        BundleError, match="w is not a safetensors file of regard: its list of tensors has a wrong length"
     ):
         check_header(tmp_path / "w")
 
@@ -172,7 +172,7 @@ def test_a_file_has_enough_tensors_for_the_layers_that_it_was_saved_with_and_not
     refuse_more_layers(tmp_path / "w", small)
     if names:
         with pytest.raises(
-            BundleError, match=r"w does not fit config\.json: \d+ tensors are too few for \d+ layers\. Take"
+            BundleError, match=r"w does not fit config\.json: \d+ tensors are too few for \d+ layers\. Restore"
         ):
             refuse_more_layers(tmp_path / "w", small.model_copy(update=dict.fromkeys(names, 200)))
 

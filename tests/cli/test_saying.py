@@ -33,7 +33,7 @@ def test_results_are_utf_8_whatever_the_locale_is(monkeypatch):
 def test_where_standard_output_is_closed_that_is_said(monkeypatch):
     monkeypatch.setattr(sys, "stdout", None)
     with pytest.raises(
-        RunError, match=r"^Standard output is closed, so there is nowhere to write\. Leave it open, or send"
+        RunError, match=r"^Standard output is closed, so there is nowhere to write\. Leave it open, or redirect"
     ):
         out()
     monkeypatch.setattr(sys, "stdout", SimpleNamespace(buffer="bytes"))

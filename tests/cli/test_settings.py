@@ -24,7 +24,9 @@ def test_a_name_that_several_have_gives_all_of_them():
 
 
 def test_a_name_that_is_unknown_ends_with_the_nearest_and_code_2(regard):
-    assert_refused(regard("settings", "training.minuts"), "training.minuts is not a setting. Did you mean minutes?")
+    assert_refused(
+        regard("settings", "training.minuts"), "training.minuts is not a setting. Did you mean training.minutes?"
+    )
 
 
 @pytest.mark.parametrize("group", all_settings(), ids=lambda group: group.title)
@@ -46,11 +48,11 @@ def test_a_terminal_gets_tables_and_a_pipe_lines(monkeypatch, capsysbinary):
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     run_settings("tokenizer", markdown=False)
     shown = capsysbinary.readouterr().out.decode()
-    assert "How text is cut into pieces." in shown and "n_control_ids" in shown and "\t" not in shown
+    assert "How text is split into subword pieces." in shown and "n_control_ids" in shown and "\t" not in shown
 
 
 def test_as_markdown_a_section_has_its_table(capsysbinary):
     run_settings("training.minutes", markdown=True)
     page = capsysbinary.readouterr().out.decode()
     assert "\n## training\n" in page
-    assert "\n| `training.minutes` | not set | number from 0.001 to 10^6 | The most minutes, " in page
+    assert "\n| `training.minutes` | not set | number from 0.001 to 10^6 | The maximum training time in minutes" in page

@@ -30,7 +30,7 @@ def test_an_override_without_a_value_is_refused():
 
 @pytest.mark.parametrize("bad", ["steps=3", "=3", "training.=3"])
 def test_an_override_without_a_section_or_a_key_is_refused(bad):
-    with pytest.raises(ConfigError, match=r"is no setting; expected section\.key"):
+    with pytest.raises(ConfigError, match=r"is not a setting; expected section\.key"):
         nested(read_overrides([bad]))
 
 

@@ -21,7 +21,7 @@ class Upper:
         self.seen.append((len(lines), self.capsysbinary.readouterr().out))
         self.beams.append(beam)
         return [
-            [Translation("", [], 0.0, 0.0, "has 9 characters; a sentence may have 8")]
+            [Translation("", [], 0.0, 0.0, "has 9 characters; the limit is 8")]
             if len(line) > 8
             else [Translation(f"{line.upper()}{i}", [], -9.0, -float(i)) for i in range(1, n + 1)]
             for line in lines
@@ -55,7 +55,7 @@ def test_a_line_that_cannot_be_translated_is_empty_and_said_and_the_others_are_w
     shown = capsysbinary.readouterr()
     assert ended.value.code == 2 and shown.out == b"A1\n\nC1\n"
     assert shown.err.decode().splitlines() == [
-        "warning: line 2 has 9 characters; a sentence may have 8. Its translation is empty.",
+        "warning: line 2 has 9 characters; the limit is 8. Its translation is empty.",
         "regard: 1 of 3 lines could not be translated; each is an empty line.",
     ]
 
@@ -73,7 +73,7 @@ def test_translations_go_to_a_file_whole_or_not_at_all(tmp_path, capsysbinary, u
     (tmp_path / "lines").write_text("a\nb\n")
     translate.run_translate(tmp_path, tmp_path / "lines", tmp_path / "out", None, 1, "cpu", False)
     assert (tmp_path / "out").read_bytes() == b"A1\nB1\n" and capsysbinary.readouterr().out == b""
-    with pytest.raises(RunError, match="exists and is not"):
+    with pytest.raises(RunError, match="out exists"):
         translate.run_translate(tmp_path, tmp_path / "lines", tmp_path / "out", None, 1, "cpu", False)
     (tmp_path / "lines").write_text("c\n")
     translate.run_translate(tmp_path, tmp_path / "lines", tmp_path / "out", None, 1, "cpu", True)

@@ -121,7 +121,7 @@ def test_a_target_may_have_so_many_tokens():
 
 def test_more_positions_than_can_be_remembered_are_refused_with_how_many_can():
     DecodingConfig(beam=100, max_target_tokens=MOST_CELLS // 100)
-    message = "max_target_tokens is 2,622; with a beam of 100 it may be 2,621, so that memory suffices"
+    message = "max_target_tokens is 2,622; with a beam of 100 it may be at most 2,621, so that memory suffices"
     with pytest.raises(ValidationError, match=message):
         DecodingConfig(beam=100, max_target_tokens=MOST_CELLS // 100 + 1)
 

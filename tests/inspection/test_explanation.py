@@ -165,9 +165,9 @@ def attention_map(name: str = "decoder.cross", shape: tuple[int, ...] = (1, 1, 2
     ("maps", "message"),
     [
         ([], "there are none"),
-        ([attention_map("other")], "'decoder.cross' is none of the maps: other"),
+        ([attention_map("other")], "'decoder.cross' is not one of the maps: other"),
         ([attention_map(), attention_map()], "two maps have the same name"),
-        ([attention_map(shape=(1, 2, 1))], r"has shape \(1, 2, 1\), the words ask for \(H, 1, 2\)"),
+        ([attention_map(shape=(1, 2, 1))], r"has shape \(1, 2, 1\), expected \(H, 1, 2\)"),
     ],
 )
 def test_maps_that_do_not_fit_are_refused(maps: list[AttentionMap], message: str) -> None:
@@ -250,7 +250,7 @@ def test_a_file_of_ours_is_known_by_its_beginning_and_replaced(tmp_path: Path, e
 def test_a_file_of_somebody_else_is_not_replaced_unless_that_is_asked_for(tmp_path: Path, ending: str) -> None:
     path = tmp_path / f"thesis{ending}"
     path.write_bytes(b"years of work")
-    with pytest.raises(RunError, match=r"is not one of our files.*Choose another name, or force=True to replace it\."):
+    with pytest.raises(RunError, match=r"regard did not write it.*Choose another name, or force=True to replace it\."):
         small().save(path)
     assert path.read_bytes() == b"years of work" and names_in(tmp_path) == [path.name]
     small().save(path, force=True)
@@ -260,7 +260,7 @@ def test_a_file_of_somebody_else_is_not_replaced_unless_that_is_asked_for(tmp_pa
 def test_a_file_of_ours_of_another_kind_is_not_replaced(tmp_path: Path) -> None:
     content = small().save(tmp_path / "attention.json").read_bytes()
     (tmp_path / "attention.json").rename(tmp_path / "attention.svg")
-    with pytest.raises(RunError, match="not one of our files"):
+    with pytest.raises(RunError, match="regard did not write it"):
         small().save(tmp_path / "attention.svg")
     assert (tmp_path / "attention.svg").read_bytes() == content
 
@@ -284,6 +284,6 @@ def test_an_explanation_that_cannot_be_written_leaves_what_was_there(tmp_path: P
 
 
 def test_a_directory_that_is_missing_is_not_made(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="there is no directory"):
+    with pytest.raises(RunError, match="does not exist"):
         small().save(tmp_path / "none" / "attention.html")
     assert names_in(tmp_path) == []

@@ -183,7 +183,7 @@ def test_pairs_of_which_none_comes_are_not_spooled(tmp_path):
 
 def test_texts_of_blanks_only_are_refused_when_they_are_read(tmp_path):
     spooled = given(None, [" ", "\n"]).spool(tmp_path / "data")
-    with pytest.raises(DataError, match=r"texts holds no text, only blank lines and marks; expected running text\.$"):
+    with pytest.raises(DataError, match=r"texts holds no text, only blank lines and document marks; expected"):
         spooled.read_text("file")
 
 
@@ -264,7 +264,7 @@ def test_a_corpus_of_which_a_part_is_missing_is_named(tmp_path, damage):
     (tmp_path / "data" / "source.txt").unlink()
     if damage == "link":
         (tmp_path / "data" / "source.txt").symlink_to(tmp_path / "data" / "target.txt")
-    with pytest.raises(DataError, match=r"is damaged: it holds no whole corpus\. Give the data again"):
+    with pytest.raises(DataError, match=r"is damaged: its corpus is incomplete\. Give the data again"):
         spooled_in(tmp_path / "data")
 
 

@@ -73,7 +73,7 @@ def test_what_became_of_the_lines_is_said_of_all_data():
 @pytest.mark.parametrize(
     ("targets", "best_by", "reason"),
     [
-        (["das ist ein Haus"] * 3 + ["ja"], "bleu", "by BLEU (13a tokenisation); of equals, by the loss"),
+        (["das ist ein Haus"] * 3 + ["ja"], "bleu", "by BLEU (13a tokenisation); ties by the loss"),
         (["Haus", "das Haus", "ein Haus da", "das ist ein Haus"], "chrf", "by chrF, since most targets have fewer"),
         (["我们的学校是很大的", "他们也在这里"] * 30, "bleu", "by BLEU (zh tokenisation)"),
     ],
@@ -97,7 +97,7 @@ def test_a_first_pair_that_names_columns_is_noticed():
     display = Heard()
     read(given([("English", "German"), *ROWS], None), None, None, display)
     assert display.said[1] == (
-        "warning: training data: line 1, 'English' and 'German', looks like names of columns, and counts as a pair"
+        "warning: training data: line 1, 'English' and 'German', looks like column names, but counts as a pair"
     )
 
 
@@ -125,9 +125,11 @@ def test_validation_data_that_is_given_is_taken():
     corpus, display = read(given(ROWS, None), given(ROWS[:2], None), None, Heard()), Heard()
     split = corpus.split(recipe(), display)
     assert (list(split.train), list(split.valid), split.guard) == (ROWS, ROWS[:2], None)
-    assert display.said == [
-        "warning: 2 of 2 validation pairs have a source that is trained on, so their score says little about new text"
-    ]
+    (warning,) = display.said
+    assert warning == (
+        "warning: 2 of 2 validation pairs have a source that is also in the training data, so their score says little "
+        "about new text"
+    )
 
 
 def test_copies_of_pairs_that_are_held_out_are_trained_on_nowhere():
@@ -138,7 +140,7 @@ def test_copies_of_pairs_that_are_held_out_are_trained_on_nowhere():
     assert len(split.valid) == 1 and held.isdisjoint(source for source, _ in split.train)
     assert len(split.train) == len(rows) - 8
     repeated, held_out = display.said
-    assert repeated == f"training data: {len(rows) - 50} pairs stood there before, and count again"
+    assert repeated == f"training data: {len(rows) - 50} repeated pairs, kept"
     assert held_out.endswith("1 random pair held out; 7 more with the same sources are left out of training")
 
 
@@ -146,7 +148,7 @@ def test_without_validation_data_some_is_held_out_and_said():
     corpus, display = read(given(ROWS, None), None, None, Heard()), Heard()
     split = corpus.split(recipe(), display)
     assert sorted([*split.train, *split.valid]) == sorted(ROWS) and len(split.valid) == 1
-    assert display.said == ["validation data: none was given, so 1 random pair held out"]
+    assert display.said == ["validation data: none was given; 1 random pair held out"]
     again = corpus.split(recipe(training={"seed": 2}), Heard())
     assert len(again.valid) == 1 and corpus.split(recipe(), Heard()).valid == split.valid
 
@@ -185,7 +187,7 @@ def test_more_pairs_than_fit_into_memory_are_kept_in_files_of_the_run(tmp_path):
     split = PairsSplit(ROWS, ROWS)
     there, _ = split.stream(made, recipe(data={"pairs_in_memory": 9}), run, display)
     here, _ = split.stream(made, recipe(data={"pairs_in_memory": 10}), RunFolder(tmp_path / "none"), Heard())
-    assert display.said == [f"tokens: more than 9 pairs, so they are kept in {run.tokens}"]
+    assert display.said == [f"tokens: more than 9 pairs, so they are stored in {run.tokens}"]
     assert run.tokens.is_dir() and not (tmp_path / "none").exists()
     for a, b in zip(there.epoch(1), here.epoch(1), strict=True):
         assert torch.equal(a.source, b.source) and torch.equal(a.gold, b.gold)
@@ -309,7 +311,8 @@ def test_a_bundle_is_evaluated_on_its_translations(tmp_path):
     expected = score_translations(texts, [target for _, target in ROWS])
     assert (scores.how, scores.n_sentences) == ("beam 2", 10)
     assert scores.bleu == expected.bleu and scores.chrf == expected.chrf
-    assert display.said == ["test data: 11 pairs read, 10 kept, 1 dropped (1 empty)."]
+    assert display.said[0] == "test data: 11 pairs read, 10 kept, 1 dropped (1 empty)."
+    assert display.said[1].startswith("note: the target language is not known; name it (language)")
     assert evaluate(made, given(ROWS, None), CPU, {}, Heard()).how == "beam 5"
 
 
@@ -324,7 +327,7 @@ def test_a_pair_that_cannot_be_translated_counts_as_an_empty_translation_and_is_
     made, display = replace(bundle(), card=Card(decoding={"max_source_tokens": 30})), Heard()
     rows = [ROWS[0], ("q" * 31, "Auto"), ROWS[1], ("q" * 32, "Buch")]
     scores = evaluate(made, given(rows, None), CPU, {"beam": 1}, display)
-    (warning,) = display.said
+    warning, _ = display.said
     assert warning.startswith("warning: pair 2 has ") and warning.endswith(
         "it counts as an empty translation (2 in all)"
     )

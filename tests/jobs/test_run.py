@@ -90,7 +90,7 @@ def test_what_is_no_run_is_refused(tmp_path, name):
 
 
 def test_a_run_without_a_recipe_has_not_been_begun(tmp_path):
-    with pytest.raises(RunError, match=r"run has not been begun\.$"):
+    with pytest.raises(RunError, match=r"run has no recipe\.toml yet\.$"):
         _ = Run(tmp_path / "run").recipe
 
 
@@ -135,7 +135,7 @@ def test_the_best_model_is_loaded_and_not_the_last(trained):
 def test_a_model_of_a_job_that_nobody_knows_is_refused(tmp_path):
     save_bundle(small_bundle(job="chess"), tmp_path / "chess")
     with pytest.raises(
-        BundleError, match=r"chess was trained for a job that this release does not know\. Use the one that"
+        BundleError, match=r"chess was trained for a job unknown to this release\. Use the release that"
     ):
         load_model(tmp_path / "chess", "cpu")
 

@@ -69,13 +69,13 @@ def test_a_call_names_a_file_and_over_it_single_settings(tmp_path):
 
 def test_a_recipe_cannot_bring_the_weights_that_its_run_began_with(tmp_path):
     (tmp_path / "r.toml").write_text('[start]\npath = "runs/a"\nweights = "f"\n')
-    with pytest.raises(ConfigError, match=r"a recipe cannot bring them\. Take its section \[start\] out"):
+    with pytest.raises(ConfigError, match=r"which a recipe does not contain\. Remove its section \[start\]"):
         named(None, None, tmp_path / "r.toml", {})
 
 
 def test_a_training_without_an_end_is_refused():
     for layer in ({"steps": None}, {"epochs": None, "minutes": None}):
-        with pytest.raises(ConfigError, match="The training has no end"):
+        with pytest.raises(ConfigError, match="The training has no budget"):
             checked(make_recipe(JOBS["pairs"], "rnn", "tiny", [{"training": layer}]))
 
 
@@ -105,7 +105,7 @@ def test_a_preset_that_is_asked_for_is_taken_and_single_settings_win():
         names("rnn", "small", file={"model": {"width": 9, "n_layers": 3}}, model={"width": 10}), PAIRS, 100
     )
     assert (recipe.family, recipe.preset, recipe.model.width, recipe.model.n_layers) == ("rnn", "small", 10, 3)
-    assert reason == "preset small, as asked for"
+    assert reason == "preset small, as requested"
 
 
 @pytest.mark.parametrize(
@@ -115,13 +115,13 @@ def test_a_preset_that_is_asked_for_is_taken_and_single_settings_win():
             "quick",
             None,
             PAIRS,
-            r"^preset: quick is for text, and this is pairs\. Known are tiny, thorough, small, base,",
+            r"^preset: quick is for running text, not for pairs of sentences\. Known are tiny, thorough, small, base,",
         ),
         (
             "paper",
             None,
             TEXT,
-            r"^preset: paper is for pairs, and this is text\. Known are quick, tiny, thorough, small, b",
+            r"^preset: paper is for pairs of sentences, not for running text\. Known are quick, tiny, thorough",
         ),
         ("smal", None, PAIRS, r"^preset: smal is not a preset\. Did you mean small\?$"),
         ("zzz\x1b[31m", None, PAIRS, r"^preset: zzz\\x1b\[31m is not a preset\. Known are tiny"),
@@ -190,7 +190,7 @@ def test_a_resolved_recipe_has_nothing_automatic_and_says_why(monkeypatch):
 
 def test_bfloat16_where_there_is_none_is_refused(monkeypatch):
     monkeypatch.setattr(settings, "has_bfloat16", lambda device: False)
-    with pytest.raises(ConfigError, match=r"precision is bfloat16, and this cpu has none\. Use float32\.$"):
+    with pytest.raises(ConfigError, match=r"precision is bfloat16, which this cpu does not support\. Use float32\.$"):
         resolved(
             tiny(training={"precision": "bfloat16"}).with_section("training", precision="bfloat16"), PAIRS, CPU, Heard()
         )
@@ -227,7 +227,7 @@ def test_a_run_that_was_not_begun_has_no_recipe(tmp_path):
         ('preset = "tiny"\n', "it has no 'family'"),
         ('family = "perceiver"\npreset = "tiny"\n', "family: perceiver is not a family"),
         ('family = "rnn"\npreset = "tiny"\n[model]\nwidth = -1\n', "model.width is -1"),
-        ('family = "rnn"\npreset = "tiny"\n[decoding]\nbeam = 3\ngreedy = true\n', "it is of no known job"),
+        ('family = "rnn"\npreset = "tiny"\n[decoding]\nbeam = 3\ngreedy = true\n', "its job is not known"),
         ('family = "rnn"\npreset = "tiny"\n[weather]\nsun = 1\n', "weather is not a setting"),
         ('family = "rnn"\npreset = "tiny"\n[rules]\nsplit = 3\n', "rules.split is 3"),
         ("a = " + "[" * 30_000, ""),
@@ -237,7 +237,7 @@ def test_a_run_that_was_not_begun_has_no_recipe(tmp_path):
 def test_a_recipe_of_a_run_that_cannot_be_used_is_said_with_what_to_do(tmp_path, toml, problem):
     run = begun(tmp_path, toml)
     with pytest.raises(
-        RunError, match=rf"recipe\.toml cannot be used: .*{problem}.* Put it back from a copy\."
+        RunError, match=rf"recipe\.toml cannot be used: .*{problem}.* Restore it from a copy\."
     ) as caught:
         recipe_of_run(run)
     assert caught.value.ways == ("fresh",) and str(caught.value).isprintable()
@@ -310,7 +310,7 @@ def test_settings_that_change_nothing_of_it_are_said(tmp_path):
     refuse_changes(before, after, run, display)
     assert display.said == [
         "note: data.target_language: not set -> de",
-        "note: decoding.beam: 5 -> 2; models that are saved from now on have it, and those that stand there do not",
+        "note: decoding.beam: 5 -> 2; models that are saved from now on have it, existing ones do not",
         f"note: training.checkpoint_steps: 200 -> 7; {CONSEQUENCES['training.checkpoint_steps']}",
         "note: training.epochs: 24.0 -> not set",
         "note: training.minutes: not set -> 3.0",
@@ -385,7 +385,7 @@ def test_a_vocabulary_smaller_than_any_that_can_be_asked_for_is_taken_over():
 def test_what_a_model_is_cannot_change():
     layer = {"model": {"width": 16}, "tokenizer": {"kind": "bpe", "n_control_ids": 0}}
     message = (
-        r"^What a model is cannot change when its weights are taken over: model\.width is 16, the model's is 8; "
+        r"^These settings cannot change when a model's weights are taken over: model\.width is 16, the model's is 8; "
         r"tokenizer\.kind is bpe, the model's is characters; tokenizer\.n_control_ids is 0, the model's is 3\. Leave "
     )
     with pytest.raises(ConfigError, match=message):

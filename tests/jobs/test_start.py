@@ -111,12 +111,12 @@ def test_the_same_data_is_accepted_also_if_more_is_known_of_it_today(run):
 @pytest.mark.parametrize(
     ("now", "change"),
     [
-        (card(fingerprint="g"), "as much text, but another one"),
+        (card(fingerprint="g"), "the same amount of text, but other text"),
         (card(fingerprint="g", pairs=10), "pairs: 9 -> 10"),
-        (card(validation="w"), "other validation data, which are to be given again as at the beginning"),
+        (card(validation="w"), "other validation data than at the beginning"),
         (
             card(fingerprint="g", pairs=None, validation=None),
-            "pairs: 9 -> None; other validation data, which are to be given again as at the beginning",
+            "pairs: 9 -> None; other validation data than at the beginning",
         ),
     ],
 )
@@ -136,7 +136,7 @@ def test_other_threads_or_processes_are_said():
     assert display.said == []
     say_arithmetic(before, Arithmetic(threads=4, processes=2), display)
     was, goes_on = "begun with threads=1 and processes=2", "continues with threads=4 and processes=2"
-    assert display.said == [f"note: {was}, and {goes_on}: last digits may differ."]
+    assert display.said == [f"note: the run was {was}, and {goes_on}: the last digits may differ."]
 
 
 def test_a_new_bundle_is_an_untrained_model_drawn_by_the_seed():
@@ -163,7 +163,7 @@ def test_each_side_may_have_a_vocabulary_of_its_own_where_the_family_has_that():
 
 def test_two_tokenizers_for_a_model_of_one_vocabulary_are_refused():
     message = (
-        r"^tokenizer\.joint is false, and transformer with these settings has one vocabulary for both languages\. Set "
+        r"^tokenizer\.joint is false, and transformer with these settings needs one vocabulary for both languages\."
     )
     with pytest.raises(ConfigError, match=message):
         new_bundle(recipe(), split_of(letters(), letters()), Card(), CPU, ALONE, Heard())
@@ -218,7 +218,7 @@ def test_a_run_continues_with_the_model_it_was_begun_from_named_by_any_name(run,
 
 def test_a_run_that_was_begun_otherwise_does_not_continue_from_another_model(run, tmp_path):
     save_bundle(small_bundle(), tmp_path / "old")
-    with pytest.raises(ConfigError, match=r"run was begun anew and not from .*old\. Leave that out\.") as caught:
+    with pytest.raises(ConfigError, match=r"run was begun from scratch, not from .*old\. Leave .*old out\.") as caught:
         refuse_other_origin(recipe(), tmp_path / "old", run)
     assert caught.value.ways == ("fresh",)
     begun = recipe().model_copy(update={"start": Origin(path="runs/a", weights="f" * 64)})

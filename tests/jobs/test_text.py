@@ -59,9 +59,7 @@ def test_a_loss_that_turns_is_warned_of_once():
     for nll in (1.54, 1.7):
         watch.see(nll)
     (warning,) = display.said
-    assert warning.startswith(
-        "warning: the loss on validation has turned, from 1.500 to 1.540: the model begins to overfit"
-    )
+    assert warning.startswith("warning: the validation loss has risen from 1.500 to 1.540: the model begins to overfit")
 
 
 def test_a_loss_that_is_no_number_is_not_warned_of_as_turned():
@@ -79,7 +77,7 @@ def test_a_loss_that_turned_before_the_training_was_stopped_is_warned_of_after()
     made = bundle(CAT, card=Card(job="text", trained=Progress(best_score=-1.5)))
     whole(CAT).validation(made, recipe(), CPU, display)(made.model)
     (warning,) = display.said
-    assert "has turned, from 1.500 to 6." in warning
+    assert "has risen from 1.500 to 6." in warning
 
 
 def test_a_sample_begins_with_what_fits_half_the_context():
@@ -199,7 +197,7 @@ def test_a_text_longer_than_fits_into_memory_is_kept_in_files_of_the_run(tmp_pat
     display, run, made = Heard(), RunFolder(tmp_path / "run"), bundle(CAT)
     there, said = whole(CAT).stream(made, recipe(data={"characters_in_memory": 10}), run, display)
     here, _ = whole(CAT).stream(made, recipe(), RunFolder(tmp_path / "none"), Heard())
-    assert display.said == [f"tokens: more than 10 characters, so they are kept in {run.tokens}"]
+    assert display.said == [f"tokens: more than 10 characters, so they are stored in {run.tokens}"]
     assert run.tokens.is_dir() and not (tmp_path / "none").exists()
     for a, b in zip(there.epoch(1), here.epoch(1), strict=True):
         assert torch.equal(a.target, b.target) and torch.equal(a.gold, b.gold)
@@ -228,7 +226,7 @@ def test_the_last_words_are_the_loss_a_sample_and_what_of_it_is_copied(tmp_path)
     assert lines[0] == "best loss on validation 1.500 nats per token at step 1,200."
     assert lines[1] == f"A sample, continuing {prompt!r}:"
     sample = generator.generate(prompt, max_tokens=module.SAMPLE_TOKENS)
-    assert lines[2].startswith(f"{sample}\nIts longest span that stands in the training text has ")
+    assert lines[2].startswith(f"{sample}\nIts longest span that also occurs in the training text has ")
 
 
 def test_where_no_validation_was_finite_the_last_words_say_so(tmp_path):
@@ -245,7 +243,7 @@ def test_a_sample_is_looked_for_in_the_beginning_of_a_very_long_text(tmp_path, m
     save_bundle(bundle(CAT), tmp_path / "run" / "best")
     text = CAT.replace(". ", ".\n")
     words = whole(text).closing(RunFolder(tmp_path / "run"), recipe(), CPU)
-    assert "Its longest span that stands in the first 100 characters of the training text has " in words
+    assert "Its longest span that also occurs in the first 100 characters of the training text has " in words
 
 
 def test_a_bundle_is_evaluated_on_what_a_text_costs_it():
@@ -255,7 +253,7 @@ def test_a_bundle_is_evaluated_on_what_a_text_costs_it():
     assert scores.nats_per_token == pytest.approx(-cost.log_probability / cost.n_tokens)
     assert (scores.n_tokens, scores.n_characters) == (7 + 5 + 2, 7 + 5 + 1)
     assert display.said == ["test data: 12 characters of running text"]
-    assert {floor.how for floor in scores.floors} == {"knowing what went before in this text"}
+    assert {floor.how for floor in scores.floors} == {"knowing only the text so far"}
 
 
 def test_the_floors_know_the_text_that_the_model_was_trained_on_if_they_are_told(tmp_path):

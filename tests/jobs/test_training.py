@@ -101,7 +101,7 @@ def test_the_same_call_again_continues_from_where_it_stands(tmp_path):
     train_run(request, None)
     shutil.rmtree(tmp_path / "run" / "checkpoints" / "step-12")
     assert train_run(asked(tmp_path / "run", training__steps=12), said).step == 12
-    assert "Continuing from step 8." in said.said and "model: rnn, preset tiny, as the run was begun" in said.said
+    assert "Continuing from step 8." in said.said and "model: rnn, preset tiny, from the run's recipe" in said.said
     assert torch.equal(weights_of(tmp_path / "run" / "last"), weights_of(tmp_path / "whole" / "last"))
 
 
@@ -261,7 +261,7 @@ def test_a_run_continues_in_the_precision_it_began_with_where_that_is_to_be_had(
         said = Heard()
         train_run(asked(tmp_path / "run", training__precision=asked_for), said)
         assert Run.at(tmp_path / "run").recipe.training.precision == taken
-        note = "note: begun in bfloat16, which this machine has not; it continues in float32."
+        note = "note: begun in bfloat16, which this machine does not support; the run continues in float32."
         assert (note in said.said) == (before != taken and asked_for == "auto")  # from then on it is a run in float32
 
 
@@ -310,7 +310,7 @@ def test_a_run_that_ended_before_its_first_checkpoint_begins_again_as_it_was_beg
     said = Heard()
     request = replace(asked(tmp_path / "run"), names=named(None, None, None, nested({"training.steps": 5})))
     assert train_run(request, said).step == 5
-    assert "model: rnn, as the run was begun" in said.said
+    assert "model: rnn, from the run's recipe" in said.said
     after = Run.at(tmp_path / "run").recipe
     assert after.to_toml() == before.with_section("training", steps=5).to_toml() and after.training.seed == 7
 
@@ -319,7 +319,7 @@ def test_a_run_that_was_begun_anew_is_not_begun_from_another(tmp_path):
     for name in ("old", "new"):
         train_run(asked(tmp_path / name), None)
     with pytest.raises(
-        ConfigError, match=r"new was begun anew and not from .*old\. Leave that out\. fresh=True starts anew"
+        ConfigError, match=r"new was begun from scratch, not from .*old\. Leave .*old out\. fresh=True starts anew"
     ):
         train_run(asked(tmp_path / "new", start=tmp_path / "old"), None)
 
@@ -398,7 +398,7 @@ def test_a_parent_that_was_trained_on_since_is_refused(tmp_path):
     origin = parent_of(tmp_path / "old").origin
     assert same_parent(origin).origin == origin
     train_run(asked(tmp_path / "old", training__steps=12), None)
-    with pytest.raises(RunError, match=r"has other weights than when the run was begun from it\. Put them back"):
+    with pytest.raises(RunError, match=r"has other weights than when the run was begun from it\. Restore them"):
         same_parent(origin.model_copy(update={"weights": "0" * 64}))
 
 
@@ -406,7 +406,7 @@ def test_a_place_that_the_data_have_not_is_refused(tmp_path):
     train_run(asked(tmp_path / "run"), None)
     newest = tmp_path / "run" / "checkpoints" / "step-8"
     change_json(newest / "train_state.json", batch=10**6)
-    with pytest.raises(RunError, match="is to continue at a batch that these data have not"):
+    with pytest.raises(RunError, match="would continue at a batch that these data do not have"):
         train_run(asked(tmp_path / "run", training__steps=12), None)
 
 
@@ -422,5 +422,5 @@ def test_a_corpus_that_a_run_keeps_goes_when_another_one_is_trained_on(tmp_path)
 
 
 def test_texts_from_memory_are_documents_already(tmp_path):
-    with pytest.raises(ConfigError, match=r"data\.documents is line; of texts from memory, each is a document"):
+    with pytest.raises(ConfigError, match=r"data\.documents is line, but each text from memory is one document"):
         train_run(asked(tmp_path / "run", "gpt", texts=[TEXT], data__documents="line"), None)

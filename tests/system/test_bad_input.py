@@ -62,7 +62,7 @@ def test_a_sentence_to_translate_that_is_not_utf_8(regard, trained, tmp_path):
     done = regard("translate", trained, tmp_path / "latin 1.txt")
     assert (done.returncode, done.stdout) == (2, "\n")
     assert "line 1 has byte 0xFC at place 2, which is not UTF-8" in done.stderr
-    assert f"iconv -f LATIN1 -t UTF-8 '{tmp_path}/latin 1.txt' > new.txt" in done.stderr
+    assert f"iconv -f LATIN1 -t UTF-8 '{tmp_path}/latin 1.txt' > '{tmp_path}/latin 1-2.txt'" in done.stderr
 
 
 def test_an_unknown_recipe_key_names_its_path_and_the_nearest(train):
@@ -117,7 +117,7 @@ def test_heads_that_do_not_divide_the_width(train):
 
 
 def test_an_override_without_a_section(train):
-    assert_refused(train(b"a\nb\n", b"a\nb\n", "--set", "steps=4"), "'steps' is no setting; expected section.key")
+    assert_refused(train(b"a\nb\n", b"a\nb\n", "--set", "steps=4"), "'steps' is not a setting; expected section.key")
 
 
 def test_an_override_without_a_value(train):
@@ -134,11 +134,11 @@ def test_an_unknown_preset(train):
 
 def test_a_preset_of_the_other_job(train):
     done = train(b"a\nb\n", b"a\nb\n", "--preset", "quick")
-    assert_refused(done, "preset: quick is for text, and this is pairs. Known are tiny,")
+    assert_refused(done, "preset: quick is for running text, not for pairs of sentences. Known are tiny,")
 
 
 def test_a_single_pair(train):
-    assert_refused(train(b"a\n", b"b\n"), "at least 2 different ones are needed")
+    assert_refused(train(b"a\n", b"b\n"), "Found 1 distinct source in 1 pair; at least 2 are needed")
 
 
 def test_one_table_for_two_vocabularies(train):
@@ -171,7 +171,7 @@ def test_a_run_begun_with_other_text_to_validate_on_is_left_alone(regard, corpus
     done = regard("train", *corpus, "--to", trained, "--model", "bahdanau", *TINY, "--valid", source, "--valid", target)
     assert_refused(
         done,
-        "was begun with other data (pairs: 23 -> 25; other validation data, which are to be given again",
+        "was begun with other data (pairs: 23 -> 25; other validation data than at the beginning",
         "--from RUN",
         "--fresh",
     )
@@ -197,7 +197,7 @@ def test_checkpoints_that_cannot_be_loaded_are_not_trained_over(regard, corpus, 
         path.write_text("of another release")
     before = {p: p.read_bytes() for p in mine.rglob("*") if p.is_file()}
     done = regard("train", *corpus, "--to", mine, "--model", "bahdanau", *TINY)
-    assert_refused(done, "An older checkpoint is tried", "config.json")
+    assert_refused(done, "Trying an older checkpoint", "config.json")
     assert {p: p.read_bytes() for p in mine.rglob("*") if p.is_file()} == before
 
 
@@ -268,7 +268,7 @@ def test_a_beam_out_of_range(regard, trained):
 def test_more_translations_than_the_beam_has(regard, trained):
     assert_refused(
         regard("translate", trained, "--beam", 2, "--n-best", 3, stdin="a\n"),
-        "3 translations per text were asked for",
+        "3 translations per text were requested",
         "with a beam of 2 there are 1 to 2",
     )
 
@@ -278,7 +278,7 @@ def test_a_page_of_an_unknown_kind(regard, trained, tmp_path):
 
 
 def test_a_page_in_a_directory_that_is_not_there(regard, trained, tmp_path):
-    assert_refused(regard("inspect", trained, "a", "--to", tmp_path / "no" / "x.html"), "there is no directory")
+    assert_refused(regard("inspect", trained, "a", "--to", tmp_path / "no" / "x.html"), "does not exist")
 
 
 def test_a_page_where_a_directory_stands(regard, trained, tmp_path):
@@ -288,7 +288,7 @@ def test_a_page_where_a_directory_stands(regard, trained, tmp_path):
 
 def test_a_beam_beside_a_translation_that_is_given(regard, trained, tmp_path):
     done = regard("inspect", trained, "a", "--target", "b", "--beam", 2, "--to", tmp_path / "x.html")
-    assert_refused(done, "beam is for a translation that is looked for, and a target was given")
+    assert_refused(done, "beam is for searching a translation, and a target was given")
 
 
 def test_a_beam_where_no_model_translates(regard, corpus):
@@ -315,12 +315,12 @@ def test_a_full_disk_under_the_output():
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, encoding="utf-8", check=False)
     assert done.returncode == 2
     assert done.stderr == (
-        "regard: the disk is full, so the output is not whole. Free space, then run the command again.\n"
+        "regard: the disk is full, so the output is incomplete. Free space, then run the command again.\n"
     )
 
 
 def test_a_hypothesis_without_a_reference(regard, corpus):
-    assert_refused(regard("evaluate", "--hypothesis", corpus[1]), "go together")
+    assert_refused(regard("evaluate", "--hypothesis", corpus[1]), "must be given together")
 
 
 def test_hypotheses_and_references_of_different_counts(regard, corpus, tmp_path):
@@ -420,10 +420,10 @@ def test_a_prompt_twice(regard, written, book):
 
 def test_a_run_that_was_trained_for_the_other_job(regard, trained, written, book, corpus, tmp_path):
     done = regard("translate", written, stdin="a\n")
-    assert_refused(done, f"{written} was trained on running text, and continues it", "no model for pairs")
+    assert_refused(done, f"{written} was trained on running text, and continues it", "not a model for pairs")
     done = regard("evaluate", written, *corpus)
     assert_refused(done, f"{written} was trained on running text", "the data are pairs of sentences")
-    assert_refused(regard("generate", trained), f"{trained} was trained to translate", "no model for running text")
+    assert_refused(regard("generate", trained), f"{trained} was trained to translate", "not a model for running text")
     done = regard("evaluate", trained, book)
     assert_refused(done, f"{trained} was trained on pairs of sentences", "the data are running text")
     done = regard("inspect", written, "A saw", "--target", "x", "--to", tmp_path / "x.json")

@@ -20,6 +20,7 @@ main()
 
 SETTINGS = [
     *("--set", "model.n_heads=2", "--set", "model.feed_forward=16", *TINY, "--set", "training.steps=3"),
+    *("--set", "training.validation_steps=2"),
     *("--set", "model.dropout_rate=0"),
 ]
 

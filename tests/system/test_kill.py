@@ -106,7 +106,7 @@ def test_a_second_training_in_the_same_place_is_refused(regard, corpus, book, tm
     first.send(signal.SIGTERM)
     ended = first.wait()
     assert second.returncode == 2
-    assert f"is being trained by process {first.process.pid} on " in second.stderr
+    assert f"is in use by process {first.process.pid} on " in second.stderr
     assert as_a_shell_sees_it(ended.returncode) == 143, ended.stderr
     assert "The same call continues from there." in ended.stderr
 
@@ -118,7 +118,7 @@ def test_a_checkpoint_cut_short_is_not_trusted(regard, corpus, tmp_path):
     weights.write_bytes(weights.read_bytes()[:-10])
     done = regard(*command)
     assert done.returncode == 0, done.stderr
-    assert "step-12/model.safetensors" in done.stderr and "An older checkpoint is tried" in done.stderr
+    assert "step-12/model.safetensors" in done.stderr and "Trying an older checkpoint" in done.stderr
     assert "Continuing from step 8." in done.stderr
 
 

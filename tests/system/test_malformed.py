@@ -189,7 +189,7 @@ def test_a_tampered_train_state_means_that_an_older_checkpoint_is_tried(trained,
     for i, (name, damage) in enumerate(malformed.state_damages()):
         run = malformed.copied(trained, tmp_path / f"{i}", malformed.of_checkpoint(damage))
         how, message, said = go_on(run)
-        if (how, message) != ("trained", "12") or not any("An older checkpoint is tried" in line for line in said):
+        if (how, message) != ("trained", "12") or not any("Trying an older checkpoint" in line for line in said):
             wrong.append(f"{name}: {how}, {message[:200]}, {said}")
         shutil.rmtree(run)
     assert not wrong, "\n".join(wrong)

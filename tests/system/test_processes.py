@@ -114,7 +114,7 @@ def test_what_ends_both_processes_leaves_a_checkpoint_from_which_one_continues(r
     assert ("Stopped at step " in err) == (number == signal.SIGTERM)
     continuing = ["train", *corpus, "--to", run, *SETTINGS]
     done = regard(*continuing)
-    while "is being trained by process" in done.stderr:  # workers find out by themselves that their launcher is gone
+    while "is in use by process" in done.stderr:  # workers find out by themselves that their launcher is gone
         time.sleep(0.2)
         done = regard(*continuing)
     assert done.returncode == 0, done.stderr

@@ -10,3 +10,4 @@ def test_numbers_are_told_by_their_digits():
 def test_numbers_that_a_translation_lost_are_named_as_often_as_they_lack():
     assert lost_numbers("In 1999, 12 of 12 men.", "12 Männer, 1989.") == ["1999", "12"]
     assert lost_numbers("1,500 euros", "1.500 Euro") == []
+    assert lost_numbers("1,500 euros", "1.501 Euro") == ["1,500"]

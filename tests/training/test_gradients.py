@@ -96,7 +96,7 @@ def test_a_batch_that_does_not_fit_into_memory_is_taken_in_parts(model, monkeypa
         return
     ours.rehearse(BATCH, list, said.append)
     assert ours.n_parts == {1: 4, 3: 2}[fits]
-    assert said[-1] == f"The largest batch does not fit into memory: batches go in {ours.n_parts} parts."
+    assert said[-1] == f"The largest batch does not fit into memory: batches are split into {ours.n_parts} parts."
     assert all(p.grad is None for p in model.parameters())
 
 
@@ -126,7 +126,7 @@ def test_with_sharded_weights_a_batch_that_does_not_fit_is_refused(model, monkey
     ours = gradients_of(model)
     ours.sharded = True
     monkeypatch.setattr(ours, "gathering", lambda wanted: nullcontext())
-    with pytest.raises(TrainingError, match=f"does not fit into memory .{message}.*training.batch_tokens, or more"):
+    with pytest.raises(TrainingError, match=f"does not fit into memory .{message}.*training.batch_tokens, or use more"):
         ours.rehearse(BATCH, list, print)
 
 

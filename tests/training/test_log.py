@@ -111,9 +111,7 @@ def test_a_log_is_not_written_through_a_link(tmp_path):
 def test_a_log_that_cannot_be_opened_is_a_mistake_of_the_user(tmp_path):
     (tmp_path / "log.jsonl").mkdir()
     display = Heard()
-    with pytest.raises(
-        RunError, match=r"log\.jsonl cannot be written: Is a directory\. Make room for the file, or choose"
-    ):
+    with pytest.raises(RunError, match=r"log\.jsonl cannot be written: Is a directory\. Remove it, or choose"):
         Log(tmp_path / "log.jsonl", display)
     assert display.n_closed == 1
 

@@ -149,8 +149,8 @@ def test_a_training_says_what_it_will_be_before_it_begins(start):
     trainer = start(steps=30)
     trainer.train(None)
     plan, warning = said(trainer)
-    assert plan.startswith("plan: 30 updates (15.0 epochs of 2), about ")
-    assert warning.startswith("warning: 30 updates are too few to learn from")
+    assert plan.startswith("plan: 30 steps (15.0 epochs of 2), about ")
+    assert warning.startswith("warning: 30 steps are too few to learn from")
 
 
 def test_the_best_may_be_the_weights_or_one_of_their_averages(start):
@@ -204,7 +204,8 @@ def test_what_might_not_fit_is_tried_before_the_first_step(start):
     trainer, tried = start(steps=1), []
     trainer.gradients.rehearse = lambda batch, reserve, say: tried.append((trainer.progress.step, batch, reserve))
     trainer.train(None)
-    assert tried and tried == [(0, batch, trainer.optimiser.reserve) for batch in trainer.stream.survey.extremes]
+    extremes = trainer.stream.survey.extremes
+    assert tried and tried == [(0, batch, trainer.optimiser.reserve) for batch in (*extremes, extremes[-1])]
 
 
 def test_only_the_newest_checkpoints_are_kept(start):
@@ -218,9 +219,7 @@ def test_gradients_that_are_not_finite_change_nothing_and_end_the_training(start
     with torch.no_grad():
         trainer.model.decoder_norm.weight[0] = float("nan")
     before = [p.detach().clone() for p in trainer.model.parameters()]
-    message = (
-        r"not finite 10 times in a row, last at step 10\. What was saved is finite\. Train anew with a lower training"
-    )
+    message = r"not finite 10 times in a row, last at step 10\. The saved weights are finite\. Train again with a lower"
     with pytest.raises(TrainingError, match=message) as caught:
         trainer.train(None)
     assert caught.value.ways == ("fresh",)
@@ -238,7 +237,7 @@ def test_weights_that_are_not_finite_are_never_saved(start):
 
     trainer.optimiser.step = spoil
     with pytest.raises(
-        TrainingError, match=r"weights are not finite at step 1\. What was saved is\. Train anew"
+        TrainingError, match=r"weights are not finite at step 1\. The saved weights are finite\. Train again"
     ) as caught:
         trainer.train(None)
     assert caught.value.ways == ("fresh",)
@@ -421,9 +420,9 @@ def test_a_score_that_is_not_finite_is_never_the_best(start, score):
     assert (progress.best_score, progress.best_step, progress.n_worse) == (1.0, 20, 1)
     assert load_bundle(trainer.run.best).card.validation == {"score": 1.0, "nll": 1.0, "bleu": 1.0}
     assert [record["nll"] for record in records(trainer, "valid")] == [None, 1.0, None]
-    warnings = [line for line in said(trainer) if "is not finite; it is not kept as the best" in line]
+    warnings = [line for line in said(trainer) if "is not finite, so the model is not saved as the best" in line]
     assert [line.split(" is not finite")[0] for line in warnings] == [
-        f"warning: the score of the validation at step {step}" for step in (10, 30)
+        f"warning: the validation score at step {step}" for step in (10, 30)
     ]
 
 
@@ -464,7 +463,7 @@ def test_a_larger_budget_is_planned_anew_from_where_the_training_stands_with_a_w
     noted = factors(again)
     progress = resume(again, again.run.checkpoints / "step-20")
     assert (progress.step, progress.planned_step, progress.n_worse) == (60, 20, 4)
-    assert "The budget has changed: the learning rate is planned anew from step 20, warm-up too." in said(again)
+    assert "The budget has changed: the learning rate is planned again from step 20, with a new warm-up." in said(again)
     expected = [min((i + 1) / 6, 1 - i / 40) for i in range(40)]
     assert noted == pytest.approx(expected)
 

@@ -64,7 +64,7 @@ def test_a_checkpoint_without_a_state_is_named_and_the_older_one_taken(saved):
     save_bundle(small_bundle(), saved.checkpoints / "step-20")
     warnings: list[str] = []
     assert saved.newest(CONFIG, warnings.append)[0].name == "step-10"
-    assert warnings == [f"{saved.checkpoints / 'step-20'} has no state of the training; an older checkpoint is tried."]
+    assert warnings == [f"{saved.checkpoints / 'step-20'} has no training state. Trying an older checkpoint."]
 
 
 def test_a_checkpoint_of_another_training_is_named_and_the_older_one_taken(saved):
@@ -76,7 +76,7 @@ def test_a_checkpoint_of_another_training_is_named_and_the_older_one_taken(saved
     assert path.name == "step-10" and found.tensors == {}
     (warning,) = warnings
     assert "0.0.momentum is (3,) of torch.float32, expected (" in warning
-    assert warning.endswith("An older checkpoint is tried.")
+    assert warning.endswith("Trying an older checkpoint.")
     assert optimiser.remembered().keys() >= {"0.0.momentum"}
 
 
@@ -90,7 +90,7 @@ def test_a_state_that_cannot_be_read_is_named_and_the_older_one_taken(saved, mon
     warnings: list[str] = []
     assert saved.newest(CONFIG, warnings.append)[0].name == "step-10"
     path = saved.checkpoints / "step-20"
-    assert warnings == [f"{path} cannot be read: Permission denied. An older checkpoint is tried."]
+    assert warnings == [f"{path} cannot be read: Permission denied. Trying an older checkpoint."]
 
 
 def test_without_any_checkpoint_there_is_nothing_to_continue_from(run, tmp_path):
@@ -193,11 +193,11 @@ def test_a_start_that_was_killed_before_its_recipe_was_whole_can_be_repeated(tmp
 
 def test_a_second_training_is_kept_out_and_told_who_is_in(run):
     with run.owned():
-        with pytest.raises(RunError, match=rf"being trained by process {os.getpid()} on .* since 20\d\d-"), run.owned():
+        with pytest.raises(RunError, match=rf"in use by process {os.getpid()} on .* since 20\d\d-"), run.owned():
             pytest.fail("the second one came in")
         for broken in ("{", "[]", "{}", "[" * 10_000, '{"process": 3}'):
             (run.path / ".owner.json").write_text(broken)
-            with pytest.raises(RunError, match="being trained by another process"), run.owned():
+            with pytest.raises(RunError, match="in use by another process"), run.owned():
                 pytest.fail("the second one came in")
     with run.owned():
         assert run.recipe.exists()
@@ -251,7 +251,7 @@ def test_a_run_is_not_written_through_a_link(saved, tmp_path, name):
         path.rename(tmp_path / "elsewhere")
     path.symlink_to(tmp_path / "elsewhere")
     with pytest.raises(
-        RunError, match=rf"{name} is a link; a run holds its files itself\. Remove it, or choose another"
+        RunError, match=rf"{name} is a link; a run must contain its files\. Remove it, or choose another"
     ):
         saved.check()
 
@@ -261,7 +261,7 @@ def test_a_file_where_a_directory_of_the_run_belongs_is_refused(saved, name):
     path = saved.path / name
     shutil.rmtree(path, ignore_errors=True)
     path.write_text("years of work")
-    with pytest.raises(RunError, match=rf"{name} is not a directory, and a run keeps one there\. Remove it, or choose"):
+    with pytest.raises(RunError, match=rf"{name} is not a directory, but a run needs one there\. Remove it, or choose"):
         saved.check()
     assert path.read_text() == "years of work"
 
@@ -271,7 +271,7 @@ def test_a_directory_where_a_file_of_the_run_belongs_is_refused(saved, name):
     (saved.path / name).unlink(missing_ok=True)
     (saved.path / name).mkdir()
     with pytest.raises(
-        RunError, match=rf"{name} is not a file, and a run keeps one there\. Remove it, or choose another"
+        RunError, match=rf"{name} is not a file, but a run needs one there\. Remove it, or choose another"
     ):
         saved.check()
 
@@ -279,9 +279,9 @@ def test_a_directory_where_a_file_of_the_run_belongs_is_refused(saved, name):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("x" * (LONGEST_NAME + 1), rf"The name x+… has 201 bytes; a run's may have {LONGEST_NAME}\. Choose a shorter"),
-        ("ä" * (LONGEST_NAME // 2 + 1), r"The name ä+… has 202 bytes; a run's may have 200"),
-        ("a\ud800", r"The path '.*a\\ud800' is not UTF-8, so no file could name this run\. Choose another\."),
+        ("x" * (LONGEST_NAME + 1), rf"The name x+… has 201 bytes; at most {LONGEST_NAME} are allowed\. Choose"),
+        ("ä" * (LONGEST_NAME // 2 + 1), r"The name ä+… has 202 bytes; at most 200 are allowed"),
+        ("a\ud800", r"The path '.*a\\ud800' is not UTF-8, so files cannot store it\. Choose another path\."),
         ("a\0b", r"a\\x00b cannot be used: embedded null byte\. Choose another directory"),
     ],
     ids=["long", "many bytes", "surrogate", "null"],
@@ -316,11 +316,11 @@ def test_the_recipe_of_a_run_is_what_was_claimed(run, tmp_path):
 def test_a_recipe_that_cannot_be_read_is_said_with_what_to_do(run):
     run.recipe.write_bytes(b"\xff")
     with pytest.raises(
-        RunError, match=r"recipe\.toml cannot be read: .*Put it back from a copy\. fresh=True starts anew"
+        RunError, match=r"recipe\.toml cannot be read: .*Restore it from a copy\. fresh=True starts anew"
     ):
         run.recipe_text()
     run.recipe.write_bytes(b"x" * (2**16 + 1))
-    with pytest.raises(RunError, match=r"recipe\.toml has more than 65,536 bytes, so it is none of ours"):
+    with pytest.raises(RunError, match=r"recipe\.toml has more than 65,536 bytes, so regard did not write it"):
         run.recipe_text()
 
 
@@ -386,7 +386,7 @@ def test_nobody_waits_at_a_pipe(run, name):
     with pytest.raises(RunError, match=f"{name} is not a file"):
         run.check()
     if name == "recipe.toml":
-        with pytest.raises(RunError, match="no regular file"):
+        with pytest.raises(RunError, match="not a regular file"):
             run.recipe_text()
 
 
@@ -400,7 +400,7 @@ def test_a_state_that_is_larger_than_this_training_leaves_one_is_not_loaded(save
     monkeypatch.setattr(module, "most_bytes", lambda optimiser: 10)
     warnings: list[str] = []
     assert saved.newest(CONFIG, warnings.append) is None
-    assert all("at most 10 are this training's" in warning for warning in warnings)
+    assert all("this training has at most 10" in warning for warning in warnings)
 
 
 def test_the_size_of_a_state_is_bounded_by_what_its_optimiser_remembers():

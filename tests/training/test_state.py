@@ -131,15 +131,15 @@ def test_numbers_longer_than_any_of_ours_are_not_read(tmp_path):
     path = saved(tmp_path, TrainState(PROGRESS, {}, {}))
     (path / NUMBERS).write_text(" " * 2**16 + "{}")
     reseal(path)
-    with pytest.raises(BundleError, match=r"train_state\.json has 65,538 bytes; at most 65,536 are read"):
+    with pytest.raises(BundleError, match=r"train_state\.json has 65,538 bytes; at most 65,536 are allowed"):
         read_state(path)
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "its list of tensors has no fitting length"),
-        (struct.pack("<Q", 2**40) + b"{}", "its list of tensors has no fitting length"),
+        (b"", "its list of tensors has a wrong length"),
+        (struct.pack("<Q", 2**40) + b"{}", "its list of tensors has a wrong length"),
         (struct.pack("<Q", 3) + b"x\x1by", "is not a safetensors file: "),
         (struct.pack("<Q", 2) + b"{}more", "is not a safetensors file: "),
     ],
@@ -168,7 +168,7 @@ def test_what_only_looks_like_random_numbers_is_a_tensor_that_no_optimiser_knows
     path = saved(tmp_path, TrainState(PROGRESS, {name: random_state(CPU)}, {}))
     state = read_state(path)
     assert state.random == {}
-    message = rf"train_state\.safetensors remembers {re.escape(name)}, which this training has not\. Take"
+    message = rf"train_state\.safetensors holds {re.escape(name)}, which this training lacks\. Restore"
     with pytest.raises(BundleError, match=message):
         refuse_unfit(state, optimiser_of("muon", 0), path)
 
@@ -176,7 +176,7 @@ def test_what_only_looks_like_random_numbers_is_a_tensor_that_no_optimiser_knows
 def test_what_another_optimiser_remembers_is_refused():
     for ours, theirs in (("muon", "adamw"), ("adamw", "muon"), ("muon", "average")):
         state = TrainState(PROGRESS, optimiser_of(theirs, 1).tensors(), {})
-        with pytest.raises(BundleError, match=r"remembers [\w.]+, which this training has not|, expected \("):
+        with pytest.raises(BundleError, match=r"holds [\w.]+, which this training lacks|, expected \("):
             refuse_unfit(state, optimiser_of(ours, 0), Path("step-30"))
 
 
@@ -215,7 +215,7 @@ def test_of_a_parameter_all_or_nothing_is_remembered(kind):
         part = name.rpartition(".")[0]
         fewer = {other: tensor for other, tensor in whole.items() if other != name}
         if any(other.rpartition(".")[0] == part for other in fewer):
-            with pytest.raises(BundleError, match=rf"train_state\.safetensors lacks {re.escape(name)}\. Take"):
+            with pytest.raises(BundleError, match=rf"train_state\.safetensors lacks {re.escape(name)}\. Restore"):
                 refuse_unfit(TrainState(PROGRESS, fewer, {}), optimiser, Path("step-30"))
     without = {name: tensor for name, tensor in whole.items() if name.rpartition(".")[0] != max(parts)}
     if not max(parts).startswith("average"):
@@ -237,9 +237,9 @@ def test_of_a_parameter_all_or_nothing_is_remembered(kind):
 )
 def test_what_is_no_state_of_random_numbers_is_refused(random):
     before = torch.get_rng_state()
-    with pytest.raises(BundleError, match=r"train_state\.safetensors holds no state of random numbers: .*\. Take"):
+    with pytest.raises(BundleError, match=r"train_state\.safetensors holds an invalid random state: .*\. Restore"):
         refuse_unfit_random(random, Path("step-30"))
-    with pytest.raises(BundleError, match="holds no state of random numbers"):
+    with pytest.raises(BundleError, match="holds an invalid random state"):
         refuse_unfit(TrainState(PROGRESS, {}, {3: random}), optimiser_of_seeded(), Path("step-30"))
     assert torch.equal(torch.get_rng_state(), before)
 

@@ -1,7 +1,7 @@
-"""What is known of a model: what it was trained for and on, how far, and how well it did.
+"""What is known about a model: its job, its training data, how far it was trained, and its validation results.
 
-A card may come from a stranger: fields that are known must have the right type, others are left aside, so that a later
-release may say more.
+A card may be of unknown origin. Known fields must have the right type; other fields are ignored, so that a later
+release may add some.
 """
 
 from typing import Annotated, Any, Literal
@@ -13,17 +13,17 @@ from regard.batch import Place
 Scalar = bool | int | float | str | None
 """The value of a setting."""
 
-Count = Annotated[int, Field(ge=0, lt=2**63)]  # what an int64 holds: JSON has numbers of any length
+Count = Annotated[int, Field(ge=0, lt=2**63)]  # fits an int64; numbers in JSON may have any length
 
 
 class Part(BaseModel):
-    """What every part of a card is."""
+    """The base class of all parts of a card."""
 
     model_config = ConfigDict(extra="ignore", strict=True, allow_inf_nan=False, populate_by_name=True)
 
 
 class DataCard(Part):
-    """Which text a model was trained on. fingerprint, validation: short names of exactly that text."""
+    """Which text a model was trained on. fingerprint, validation: short hashes of the training and validation text."""
 
     fingerprint: str = Field("", max_length=64)
     validation: str | None = Field(None, max_length=64)
@@ -34,7 +34,7 @@ class DataCard(Part):
 
 
 class Arithmetic(Part):
-    """On what a model was computed, which decides about the last digits of its weights."""
+    """How a model was computed, which affects the last digits of its weights."""
 
     threads: int = Field(1, ge=1, lt=2**31)
     processes: int = Field(1, ge=1, lt=2**31)
@@ -42,12 +42,12 @@ class Arithmetic(Part):
 
 
 class Progress(Part):
-    """Where a training stands: steps taken, the place of the next batch, seconds, tokens, and the best score so far.
+    """How far a training has come: steps, the place of the next batch, seconds, tokens, and the best score so far.
 
-    best_tie: what decides between equal scores. n_worse: validations since the best one. validated_step, saved_step:
-    when the model was measured and a checkpoint written last; validated_share: how much of the budget was used then.
-    n_skipped: updates left out in a row. The learning rate is planned for `budget` (steps, epochs and minutes by name)
-    from planned_step and planned_seconds on.
+    best_tie: the tie-breaker between equal scores. n_worse: validations since the best one. validated_step, saved_step:
+    the steps of the last validation and of the last checkpoint. validated_share: the share of the budget used at that
+    validation. n_skipped: updates skipped in a row. The learning rate is planned for `budget` (steps, epochs and
+    minutes by name), starting at planned_step and planned_seconds.
     """
 
     step: Count = 0
@@ -70,7 +70,7 @@ class Progress(Part):
 
     @property
     def place(self) -> Place:
-        """Where the next batch stands."""
+        """The place of the next batch."""
         return Place(self.epoch, self.pool, self.batch)
 
     @place.setter
@@ -79,18 +79,18 @@ class Progress(Part):
 
 
 class Parent(Part):
-    """The model whose weights a training began with. weights: their sha256."""
+    """The model whose weights a training started from. weights: their sha256."""
 
-    path: str = Field(max_length=4096)  # Linux takes no longer one
+    path: str = Field(max_length=4096)  # the longest path on Linux
     weights: str = Field(max_length=64)
     step: Count = 0
     data: DataCard = DataCard()
 
 
 class Card(Part):
-    """What `card.json` holds.
+    """The content of `card.json`.
 
-    decoding: how the model is used unless its user says otherwise. longest_source: of training, in tokens.
+    decoding: the default settings of decoding. longest_source: the longest source of the training set, in tokens.
     """
 
     job: str = Field("pairs", max_length=32)
@@ -104,5 +104,5 @@ class Card(Part):
     parent: Parent | None = None
 
     def saved(self) -> dict[str, Any]:
-        """Return the card as its file has it."""
+        """Return the card as it is written to its file."""
         return self.model_dump(mode="json", exclude_none=True)

@@ -1,7 +1,8 @@
-"""The files of a bundle, and what has to hold before a byte of them is believed.
+"""The files of a bundle, and the checks before any of them is used.
 
-A bundle comes from anywhere. So its files are regular ones inside its directory, their names stand in a manifest with
-size and sha256, what is parsed is small before it is read, and what is parsed has a strict shape.
+A bundle may be of unknown origin. So its files must be regular files inside its directory, and must be listed in a
+manifest with their size and sha256. Files that are parsed must be small, which is checked before they are read, and
+must follow a strict schema.
 """
 
 import errno
@@ -21,22 +22,22 @@ from regard.errors import BundleError, shown
 from regard.replacing import standing
 
 FORMAT = 2
-"""Grows when the release before could not read a bundle that is written today."""
+"""Increases when the previous release could not read a bundle that is written today."""
 
 READABLE = (1, 2)
-"""Formats that are read. The first kept its tokenizer as the library `tokenizers` writes it."""
+"""The formats that can be read. The first stored its tokenizer as the library `tokenizers` writes it."""
 
 MANIFEST, CONFIG, CARD, WEIGHTS = "manifest.json", "config.json", "card.json", "model.safetensors"
 JOINT, SOURCE, TARGET = "tokenizer.json", "source_tokenizer.json", "target_tokenizer.json"
 
 MOST_BYTES = {MANIFEST: 2**20, CONFIG: 2**16, CARD: 2**18}
-"""How large a file that is parsed as a whole may be; one of ours has a hundredth of that."""
+"""The maximum size of a file that is parsed as a whole; those written by regard have about a hundredth of it."""
 
-ADVICE = "Take the bundle from a copy, or train again."
+ADVICE = "Restore the bundle from a copy, or train again."
 
 
 class FileEntry(BaseModel):
-    """What the manifest says of one file."""
+    """The entry of one file in the manifest."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -45,7 +46,7 @@ class FileEntry(BaseModel):
 
 
 class Manifest(BaseModel):
-    """The files of a bundle, and the further ones that a checkpoint keeps beside them."""
+    """The files of a bundle, and the additional files of a checkpoint."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -55,41 +56,41 @@ class Manifest(BaseModel):
 
 
 def read_manifest(place: Path) -> tuple[bytes | None, Manifest]:
-    """Return the manifest of a directory, as it stands in its file and as it is understood.
+    """Return the manifest of a directory, as bytes and parsed.
 
-    Raises BundleError if there is none, if it is damaged, or of a format that is not read.
+    Raises BundleError if it is missing, damaged, or of a format that cannot be read.
     """
     raw = manifest_bytes(place)
-    damaged = BundleError(f"{place / MANIFEST} is damaged, so nothing beside it can be trusted. {ADVICE}")
+    damaged = BundleError(f"{place / MANIFEST} is damaged, so the other files cannot be verified. {ADVICE}")
     if raw is None:
-        found = f"it has no {MANIFEST}" if place.is_dir() else "there is no such directory"
-        raise BundleError(f"{place} is not a bundle: {found}. Give a directory that a training has made.")
+        found = f"it has no {MANIFEST}" if place.is_dir() else "the directory does not exist"
+        raise BundleError(f"{place} is not a bundle: {found}. Give the directory that a training made.")
     try:
-        # The format is looked at first: a later release may have changed the rest of the file.
+        # The format is checked first: a later release may have changed the rest of the file.
         version = json.loads(raw)["format"]
         if isinstance(version, int) and version not in READABLE:
             raise BundleError(
                 f"{place} is a bundle of format {shown(version)}; regard {__version__} reads the formats "
-                f"{' and '.join(map(str, READABLE))}. Use the release that wrote it, or convert it (changelog)."
+                f"{' and '.join(map(str, READABLE))}. Use the release that wrote it, or convert it (see the changelog)."
             )
         manifest = Manifest.model_validate_json(raw)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        # A list has no "format", which is a TypeError; brackets without end are a RecursionError.
+        # A list raises TypeError for "format"; deeply nested brackets raise RecursionError.
         raise damaged from error
     if set(manifest.files) not in ({CONFIG, CARD, WEIGHTS, JOINT}, {CONFIG, CARD, WEIGHTS, SOURCE, TARGET}):
         raise damaged
-    # Else an extra could lead out of the directory, or stand for a file of the bundle itself.
+    # Otherwise an additional file could be outside the directory, or replace a file of the bundle itself.
     if any(not is_plain(name) or name in manifest.files or name == MANIFEST for name in manifest.extra):
         raise damaged
     return raw, manifest
 
 
 def manifest_bytes(place: Path) -> bytes | None:
-    """Return what the file of the manifest holds, or None if there is none. Raises BundleError if it cannot be read."""
+    """Return the content of the manifest's file, or None if it is missing. Raises BundleError if it cannot be read."""
     path = place / MANIFEST
     try:
         with opened(path) as file:
-            raw = file.read(MOST_BYTES[MANIFEST] + 1)  # the one more tells that it is too long, whatever size it claims
+            raw = file.read(MOST_BYTES[MANIFEST] + 1)  # one more, to detect a longer file
     except FileNotFoundError:
         return None
     except NotADirectoryError:
@@ -97,12 +98,12 @@ def manifest_bytes(place: Path) -> bytes | None:
     except OSError as error:
         raise BundleError(f"{path} cannot be read: {error.strerror}.") from error
     if len(raw) > MOST_BYTES[MANIFEST]:
-        raise BundleError(f"{path} has more than {MOST_BYTES[MANIFEST]:,} bytes, so it is none of ours. {ADVICE}")
+        raise BundleError(f"{path} has more than {MOST_BYTES[MANIFEST]:,} bytes, so regard did not write it. {ADVICE}")
     return raw
 
 
 def is_plain(name: str) -> bool:
-    """Return whether a name is that of a file in the very directory, whatever the system."""
+    """Return whether a name can only be that of a file directly in the directory, on every system."""
     # Windows forbids these characters or gives them a meaning, and drops dots and spaces at the end of a name.
     return bool(name) and name.isprintable() and not set(name) & set('/\\:*?"<>|') and name.strip(". ") != ""
 
@@ -110,38 +111,38 @@ def is_plain(name: str) -> bool:
 def opened(path: Path) -> BufferedReader:
     """Return a regular file, open for reading. Raises BundleError for a link, a device or a pipe, OSError otherwise.
 
-    Opened without following a link and without waiting for a pipe's other end, and looked at only then: between a look
-    and an opening it could be exchanged.
+    It is opened without following a link and without waiting for a pipe's other end, and checked only then: between a
+    check and the opening it could be exchanged.
     """
-    # Windows has no O_NOFOLLOW, so it follows links there; without O_BINARY it would translate line ends.
+    # Windows has no O_NOFOLLOW, so links are followed there. Without O_BINARY it would translate line ends.
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     try:
         descriptor = os.open(path, flags)
     except OSError as error:
         if error.errno == errno.ELOOP or path.is_symlink():  # FreeBSD says EMLINK
-            raise BundleError(f"{path} is a link; a bundle holds its files itself. Copy the file there.") from error
+            raise BundleError(f"{path} is a link; a bundle must contain its files. Copy the file there.") from error
         if error.errno == errno.ENXIO:  # a socket
-            raise BundleError(f"{path} is no regular file; a bundle holds nothing else. {ADVICE}") from error
+            raise BundleError(f"{path} is not a regular file; a bundle may contain nothing else. {ADVICE}") from error
         raise
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise BundleError(f"{path} is no regular file; a bundle holds nothing else. {ADVICE}")
+        raise BundleError(f"{path} is not a regular file; a bundle may contain nothing else. {ADVICE}")
     return os.fdopen(descriptor, "rb")
 
 
 def entry_of(path: Path) -> FileEntry:
-    """Return what a manifest says of a file."""
+    """Return the manifest entry of a file."""
     with opened(path) as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         return FileEntry(size=os.fstat(file.fileno()).st_size, sha256=digest)
 
 
 def verify(path: Path, entry: FileEntry) -> None:
-    """Raise BundleError if a file is not what the manifest says of it."""
+    """Raise BundleError if a file does not match its manifest entry."""
     try:
         with opened(path) as file:
             size = os.fstat(file.fileno()).st_size
-            if size != entry.size:  # before the hash, which takes long for weights
+            if size != entry.size:  # before the hash, which takes long for large weights
                 raise BundleError(
                     f"{path} has {size:,} bytes, expected {entry.size:,}: it was cut short or changed. {ADVICE}"
                 )
@@ -153,25 +154,25 @@ def verify(path: Path, entry: FileEntry) -> None:
 
 
 def read_verified(place: Path, name: str, entry: FileEntry, most: int) -> bytes:
-    """Return what a file holds. Raises BundleError if that is more than `most` bytes, or not what the manifest says."""
+    """Return the content of a file. Raises BundleError if it is larger than `most` bytes or does not match `entry`."""
     path = place / name
     if entry.size > most:
-        raise BundleError(f"{path} has {entry.size:,} bytes; at most {most:,} are read. {ADVICE}")
+        raise BundleError(f"{path} has {entry.size:,} bytes; at most {most:,} are allowed. {ADVICE}")
     verify(path, entry)
     with opened(path) as file:
-        return file.read(entry.size)  # a read takes the memory that it is asked for, whatever comes
+        return file.read(entry.size)  # takes this much memory even if the file is shorter
 
 
 def read_extra(directory: Path, name: str, most: int) -> bytes | None:
-    """Return the verified content of a further file of a checkpoint, or None if it keeps none of that name."""
+    """Return the verified content of an additional file of a checkpoint, or None if it is missing."""
     place = standing(directory, MANIFEST)
     entry = read_manifest(place)[1].extra.get(name)
-    # lexists: a link to nowhere is not a file that was deleted, and is refused when it is opened.
+    # lexists: a dangling link does not count as missing, and is refused when it is opened.
     return None if entry is None or not os.path.lexists(place / name) else read_verified(place, name, entry, most)
 
 
 def verified_extra(directory: Path, name: str) -> Path | None:
-    """Return the path of a further file of a checkpoint, once it is verified, or None if it keeps none of that name."""
+    """Return the path of an additional file of a checkpoint after verifying it, or None if it is missing."""
     place = standing(directory, MANIFEST)
     entry = read_manifest(place)[1].extra.get(name)
     if entry is None or not os.path.lexists(place / name):
@@ -181,13 +182,13 @@ def verified_extra(directory: Path, name: str) -> Path | None:
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write JSON as a person can read it."""
+    """Write JSON in a readable layout."""
     text = json.dumps(content, ensure_ascii=False, indent=2, allow_nan=False)
     path.write_text(f"{text}\n", encoding="utf-8", newline="\n")
 
 
 def first_problem(error: ValidationError) -> str:
-    """Return in words the first thing that is wrong with what a file holds."""
+    """Return the first validation error of a file's content in words."""
     first = error.errors(include_input=False)[0]
     where = ".".join(map(str, first["loc"]))
     return f"{shown(where) or 'the file'}: {shown(first['msg'], 200)}"

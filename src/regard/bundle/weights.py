@@ -1,4 +1,4 @@
-"""The weights of a bundle: checked against its settings before memory is taken, and put into a model that drew none."""
+"""The weights of a bundle: checked against its settings before memory is allocated, then put into an empty model."""
 
 import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,29 +18,29 @@ Shapes = Mapping[str, tuple[int, ...]]
 WeightType = Literal["float32", "bfloat16"]
 
 TYPES: dict[WeightType, str] = {"float32": "F32", "bfloat16": "BF16"}
-"""What `config.json` calls a type of weights, and what safetensors does."""
+"""The names of the types of weights in `config.json`, and in safetensors."""
 
 MOST_HEADER_BYTES = 2**21
-"""How long the list of tensors may be; the largest models that can be described have half of it."""
+"""The maximum length of the list of tensors in bytes; the largest models that can be described need half of it."""
 
 
 FEWEST_IN_A_LAYER = 4
-"""Every layer of every family has as many tensors at least."""
+"""Every layer of every family has at least this many tensors."""
 
 
 def distinct(model: nn.Module) -> dict[str, Tensor]:
     """Return the parameters and buffers of a model, each tied one once, under its first name."""
     first: dict[int, tuple[str, Tensor]] = {}
-    # Without keep_vars every entry is a tensor of its own, and ids would not tell which are tied.
+    # Without keep_vars every entry would be a new tensor, and ids would not show which are tied.
     for name, tensor in model.state_dict(keep_vars=True).items():
         first.setdefault(id(tensor), (name, tensor))
     return dict(first.values())
 
 
 class _Undrawn(TorchFunctionMode):
-    """Leaves out whatever would draw random numbers.
+    """Skips the functions that draw random numbers.
 
-    PyTorch would do so for tensors without memory, too, but only after importing its compiler, which takes a second.
+    For tensors without memory PyTorch skips them, too, but only after importing its compiler, which takes a second.
     """
 
     def __torch_function__(
@@ -57,7 +57,7 @@ class _Undrawn(TorchFunctionMode):
 
 
 def planned(family: str, config: Any, vocabularies: tuple[int, int], n_control: int) -> nn.Module:
-    """Return a model without memory for its weights, and without having drawn any."""
+    """Return a model whose weights are neither allocated nor drawn."""
     with torch.device("meta"), _Undrawn():
         model: nn.Module = MODELS[family][1](config, *vocabularies, n_control=n_control)
     return model
@@ -65,18 +65,18 @@ def planned(family: str, config: Any, vocabularies: tuple[int, int], n_control: 
 
 def filled(model: nn.Module, tensors: Mapping[str, Tensor]) -> nn.Module:
     """Return a planned model with its weights. tensors: by the names of `distinct`; a tied one is shared again."""
-    # A planned parameter that stands in several places becomes one new one in all of them. No family has buffers.
+    # A planned parameter that is used in several places is replaced by the same new one. No family has buffers.
     by_id = {id(planned): nn.Parameter(tensors[name]) for name, planned in distinct(model).items()}
     for module in model.modules():
         for name, parameter in list(module.named_parameters(recurse=False)):
-            setattr(module, name, by_id[id(parameter)])  # PyTorch's recurrent cells keep a list of theirs in step
+            setattr(module, name, by_id[id(parameter)])  # PyTorch's recurrent cells update their own list
     return model
 
 
 def refuse_more_layers(path: Path, config: Any) -> None:
-    """Raise BundleError if a file has fewer tensors than its layers would need: planning thousands takes seconds."""
+    """Raise BundleError if a file has too few tensors for its layers: planning thousands of layers takes seconds."""
     check_header(path)
-    # Every setting that counts layers ends so; that of a new family has to as well.
+    # The name of every setting that counts layers ends like this; in a new family it must, too.
     layers = sum(value for name, value in config.model_dump().items() if name.endswith("layers"))
     try:
         with safe_open(path, framework="pt") as file:
@@ -90,9 +90,9 @@ def refuse_more_layers(path: Path, config: Any) -> None:
 
 
 def read_weights(path: Path, expected: Shapes, kind: WeightType) -> dict[str, Tensor]:
-    """Return the tensors of a safetensors file, in float32. Raises BundleError if they are not what is expected.
+    """Return the tensors of a safetensors file, in float32. Raises BundleError if they are not as expected.
 
-    Everything is compared with the file's list of tensors first, which takes no memory; then that all are finite.
+    The file's list of tensors is compared first, which takes no memory; then the values are checked to be finite.
     """
     check_header(path)
     try:
@@ -103,7 +103,7 @@ def read_weights(path: Path, expected: Shapes, kind: WeightType) -> dict[str, Te
             if types != {TYPES[kind]}:
                 found = ", ".join(sorted(map(shown, types)))
                 raise BundleError(f"{path} has weights of the type {found}; {CONFIG} says {kind}. {ADVICE}")
-            # Copied: a tensor of safe_open hangs on the file, which may be replaced while it is used.
+            # Copied: a tensor of safe_open depends on the file, which may be replaced while it is used.
             tensors = {name: file.get_tensor(name).to(torch.float32, copy=True) for name in names}
     except SafetensorError as error:
         raise BundleError(f"{path} is not a safetensors file: {shown(error, 200)}. {ADVICE}") from error
@@ -114,19 +114,19 @@ def read_weights(path: Path, expected: Shapes, kind: WeightType) -> dict[str, Te
 
 
 def check_header(path: Path) -> None:
-    """Raise BundleError if a safetensors file says that its list of tensors is longer than any of ours."""
+    """Raise BundleError if the list of tensors of a safetensors file is longer than any that regard writes."""
     with opened(path) as file:
         start = file.read(8)
     # The format begins with the length of its JSON header; the library itself would parse 100 MB of it.
     (n_bytes,) = struct.unpack("<Q", start) if len(start) == 8 else (0,)
     if not 0 < n_bytes <= MOST_HEADER_BYTES:
         raise BundleError(
-            f"{path} is not a safetensors file of ours: its list of tensors has no fitting length. {ADVICE}"
+            f"{path} is not a safetensors file of regard: its list of tensors has a wrong length. {ADVICE}"
         )
 
 
 def check_shapes(path: Path, found: Shapes, expected: Shapes) -> None:
-    """Raise BundleError if the tensors of a file are not those that are expected, by name and shape."""
+    """Raise BundleError if the tensors of a file do not have the expected names and shapes."""
     wrong = list(misfits(found, expected))
     if wrong:
         more = f" (and {len(wrong) - 3} more)" if len(wrong) > 3 else ""
@@ -134,7 +134,7 @@ def check_shapes(path: Path, found: Shapes, expected: Shapes) -> None:
 
 
 def misfits(found: Shapes, expected: Shapes) -> Iterator[str]:
-    """Yield in words each tensor that is missing, too many or of another shape."""
+    """Yield a description of each tensor that is missing, unexpected or of another shape."""
     for name in sorted(found.keys() | expected.keys()):
         if found.get(name) != expected.get(name):
             was, should = found.get(name, "missing"), expected.get(name, "none of that name")

@@ -29,7 +29,10 @@ class Device(StrEnum):
 RunArgument = Annotated[Path, typer.Argument(help="A run or a bundle directory.", show_default=False)]
 DataArgument = Annotated[
     list[Path],
-    typer.Argument(help="Pairs: one .tsv, or two files, source and target. Text: one .txt.", show_default=False),
+    typer.Argument(
+        help="Pairs: one .tsv, or two files, source and target. Text: one .txt, or a directory of them.",
+        show_default=False,
+    ),
 ]
 DeviceOption = Annotated[Device, typer.Option(help="Where to compute.")]
 BeamOption = Annotated[int | None, typer.Option(help="Beam size; 1 is greedy search.", show_default="the run's: 5")]
@@ -70,7 +73,7 @@ def train(
     data: DataArgument,
     to: Annotated[Path, typer.Option(help="Directory for the run; the same command again resumes it.")],
     valid: Annotated[
-        list[Path] | None, typer.Option(help="Validation data; give it twice for two files. By default, held out.")
+        list[Path] | None, typer.Option(help="Validation data; give it twice for two files. By default, part of DATA.")
     ] = None,
     start: Annotated[
         Path | None, typer.Option("--from", help="A run or bundle whose weights and settings the new run starts with.")
@@ -134,7 +137,7 @@ def translate(
     force: Annotated[bool, typer.Option("--force", help="Replace the file --to if it exists.")] = False,
     device: DeviceOption = Device.AUTO,
 ) -> None:
-    """Translate line by line, in order. With --n-best N, a line holds line number, score and translation.
+    """Translate line by line, in order. With --n-best N, up to N lines each: line number, score, translation.
 
     Translations are ranked by the score: log-probability / length ** decoding.length_penalty.
     """
@@ -150,11 +153,11 @@ def generate(
     prompt: Annotated[
         str | None, typer.Option(help="The text to continue.", show_default="the beginning of a document")
     ] = None,
-    max_tokens: Annotated[int | None, typer.Option(help="The most tokens to generate.", show_default="256")] = None,
+    max_tokens: Annotated[int | None, typer.Option(help="Maximum number of tokens.", show_default="256")] = None,
     temperature: Annotated[float | None, typer.Option(help="Higher is more random.", show_default="0.8")] = None,
-    top_k: Annotated[int | None, typer.Option(help="Draw from the K likeliest tokens.", show_default="all")] = None,
+    top_k: Annotated[int | None, typer.Option(help="Draw from the K most likely tokens.", show_default="all")] = None,
     top_p: Annotated[
-        float | None, typer.Option(help="Draw from the likeliest tokens with total probability P.", show_default="all")
+        float | None, typer.Option(help="Draw from the top tokens with total probability P.", show_default="all")
     ] = None,
     min_p: Annotated[
         float | None, typer.Option(help="Leave out tokens below P times the highest probability.", show_default="none")
@@ -162,7 +165,7 @@ def generate(
     repetition_penalty: Annotated[
         float | None, typer.Option(help="Above 1, tokens in the text so far become less likely.", show_default="1")
     ] = None,
-    greedy: Annotated[bool, typer.Option("--greedy", help="Always take the likeliest token.")] = False,
+    greedy: Annotated[bool, typer.Option("--greedy", help="Always take the most likely token.")] = False,
     stop: Annotated[list[str] | None, typer.Option(help="Stop before this text; may be given several times.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the random draws.", show_default="0")] = None,
     stream: Annotated[bool, typer.Option("--stream", help="Print the text as it is generated.")] = False,
@@ -223,7 +226,7 @@ def inspect(
     to: Annotated[Path, typer.Option(help="Page (.html), picture (.png, .svg) or data (.json).")],
     target: Annotated[str | None, typer.Option(help="Explain this translation instead of the model's own.")] = None,
     beam: BeamOption = None,
-    memory: Annotated[int, typer.Option(help="The most MiB for the attention weights.", min=1)] = 1024,
+    memory: Annotated[int, typer.Option(help="Memory limit for the attention weights, in MiB.", min=1)] = 1024,
     force: Annotated[bool, typer.Option("--force", help="Replace the file even if it is not one of ours.")] = False,
     device: DeviceOption = Device.AUTO,
 ) -> None:

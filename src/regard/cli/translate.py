@@ -49,7 +49,7 @@ class Report:
         self.n_lines = self.n_problems = self.n_unreadable = self.n_noted = 0
 
     def see(self, line: Line, best: Translation) -> None:
-        """Count a line, and report what its best translation is like."""
+        """Count a line, and report the problem or the notes of its best translation."""
         self.n_lines += 1
         self.n_unreadable += line.problem is not None
         if problem := line.problem or best.problem:
@@ -61,7 +61,7 @@ class Report:
                 say(f"note: line {self.n_lines:,} {'; '.join(best.notes)}.")
 
     def end(self, name: str) -> None:
-        """Report how many lines there were of each kind. name: of the file."""
+        """Report the counts. name: of the file."""
         if self.n_noted > MOST_NOTES:
             say(f"note: {self.n_noted - MOST_NOTES:,} more lines have notes like these.")
         if self.n_problems:
@@ -75,10 +75,12 @@ class Report:
 @contextmanager
 def written(to: Path | None, force: bool) -> Iterator[IO[bytes]]:
     """Give the stream for translations: stdout, or a file that is written whole or not at all."""
-    if to is None:
+    if to is None or str(to) == "-":
         yield out()
         return
-    with replacing_file(to, None if force else lambda head: False) as file:  # noqa: ARG005
+    if to.exists() and not force:
+        raise RunError(f"{to} exists.", ways=["force"])
+    with replacing_file(to, None) as file:
         yield file
 
 

@@ -1,1 +1,1 @@
-"""Search over any model that obeys the protocol: ids in, ids out."""
+"""Search over any model that follows the protocol: ids in, ids out."""

@@ -18,7 +18,7 @@ def beam_search(
     """Return for every source up to `beam` hypotheses (ids without EOS, log-probability), best first.
 
     Hypotheses are ranked by log-probability / length ** length_penalty, EOS counted. A sentence is finished when
-    `beam` hypotheses have ended, or after the `longest` of it, where those still open count as they stand.
+    `beam` hypotheses have ended, or at its `longest`; those still open then count as they are.
     """
     n_open, device = len(batch.source), batch.source.device
     finished: list[list[Scored]] = [[] for _ in range(n_open)]
@@ -38,7 +38,7 @@ def beam_search(
         parents, tokens = parents.gather(1, kept), tokens.gather(1, kept)
         history = written.gather(1, parents[..., None].expand(-1, -1, written.shape[2]))  # (N, beam, t - 1)
         written = torch.cat([history, tokens[..., None]], dim=2)  # (N, beam, t)
-        # A parent counts within its sentence, and a row of the state over all of them.
+        # The index of a parent is within its sentence, that of a row of the state over all sentences.
         offsets = torch.arange(len(sentences), device=device)[:, None] * beam
         state = select_rows(state, (parents + offsets).flatten())
         going_on = []
@@ -49,7 +49,7 @@ def beam_search(
                 still_open = zip(written[i].tolist(), totals[i].tolist(), strict=True)
                 finished[sentence] += (
                     h for h in still_open if h[1] > float("-inf")
-                )  # others hold what is never written
+                )  # others hold tokens that are never written
         if len(going_on) < len(sentences):
             sentences = [sentences[i] for i in going_on]
             keep = torch.tensor(going_on, dtype=torch.long, device=device)
@@ -77,7 +77,7 @@ def best_continuations(logits: Tensor, totals: Tensor, n: int) -> tuple[Tensor, 
 
 
 def in_beam(ends: Tensor, beam: int) -> Tensor:
-    """Return which of the 2 beam candidates stand among the first `beam`: only there may a hypothesis end."""
+    """Return which of the 2 * beam candidates are among the first `beam`: only there may a hypothesis end."""
     return (torch.arange(ends.shape[1], device=ends.device) < beam).expand_as(ends)
 
 

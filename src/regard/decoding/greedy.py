@@ -1,4 +1,4 @@
-"""Greedy search: the likeliest token at every step."""
+"""Greedy search: the most likely token at every step."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from regard.nn.state import select_sentences
 
 
 def greedy_search(model: Model, batch: Batch, longest: Sequence[int]) -> list[tuple[list[int], float]]:
-    """Return for every source the likeliest token after the likeliest token, and their log-probability.
+    """Return for every source the target that takes the most likely token at every step, and its log-probability.
 
     A target ends before EOS or after the `longest` of its sentence. Finished sentences leave the batch.
     """

@@ -1,6 +1,6 @@
 """Rules that change which token is drawn: pure functions on logits. A token that is ruled out has minus infinity.
 
-At least one token of every row stays. Their order is no concern of theirs.
+At least one token of every row stays. The caller decides in which order the rules apply.
 """
 
 import torch
@@ -16,7 +16,7 @@ def penalise_repetition(
     Keskar et al. 2019, section 4.1: positive logits are divided by the penalty; negative ones are multiplied by it, as
     is usual since, because a division would raise them.
     """
-    # A token that was written twice is scattered twice, with the same number.
+    # A token that was written twice is scattered twice, with the same value.
     seen = logits.gather(1, written)
     penalised = torch.where(seen > 0, seen / penalty, seen * penalty).nan_to_num()  # no penalty rules a token out
     # What was ruled out before stays out: nan_to_num has made it finite.
@@ -26,7 +26,7 @@ def penalise_repetition(
 def temperature(logits: Float[Tensor, "R V"], t: float) -> Float[Tensor, "R V"]:
     """Return logits whose probabilities are p ** (1 / t), normalised. Holtzman et al. 2020, section 3.3.
 
-    The largest is zero, so that no t, however low or high, leads out of the range of numbers.
+    The largest is zero, so that no t, however low or high, makes them overflow.
     """
     tiny = torch.finfo(logits.dtype).tiny
     return (logits - logits.amax(-1, keepdim=True)) / min(max(t, tiny), 1 / tiny)
@@ -41,7 +41,7 @@ def top_k(logits: Float[Tensor, "R V"], k: int) -> Float[Tensor, "R V"]:
 def top_p(logits: Float[Tensor, "R V"], p: float) -> Float[Tensor, "R V"]:
     """Return logits in which the smallest set of likeliest tokens is left that has a probability of at least p.
 
-    Holtzman et al. 2020, section 3.1. The likeliest token always stays; of equals, those with the lower ids.
+    Holtzman et al. 2020, section 3.1. The likeliest token always stays; among equals, those with the lower ids.
     """
     if p == 1:
         return logits  # a sum of rounded probabilities may reach 1 before the last of them

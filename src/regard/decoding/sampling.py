@@ -18,40 +18,41 @@ CPU = torch.device("cpu")
 class SamplingConfig(BaseModel):
     """How the next token is drawn.
 
-    In this order: `repetition_penalty`, `temperature`, `top_k`, `top_p`, `min_p`; what is left is drawn from.
+    Applied in this order: `repetition_penalty`, `temperature`, `top_k`, `top_p`, `min_p`. Then a token is drawn from
+    those that are left.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
     max_tokens: int = Field(256, ge=1, le=2**20)
-    """The most tokens that are written."""
+    """The maximum number of tokens that are generated."""
 
     greedy: bool = False
-    """Whether the likeliest token is taken instead of one that is drawn, after the repetition penalty."""
+    """Whether the most likely token is always taken instead of drawing one, after the repetition penalty."""
 
     temperature: float = Field(0.8, gt=0)
     """What the logits are divided by: above 1 unlikely tokens are drawn more often, below 1 less often."""
 
     top_k: int | None = Field(None, ge=1, le=2**31)
-    """How many of the likeliest tokens are drawn from (Fan et al. 2018); not set, all."""
+    """The number of most likely tokens from which one is drawn (Fan et al. 2018); not set, from all."""
 
     top_p: float | None = Field(None, gt=0, le=1)
-    """The probability that the tokens drawn from have together at least, the likeliest and as few as suffice (Holtzman
-    et al. 2020); not set, all are drawn from.
+    """A token is drawn from the smallest set of most likely tokens with at least this total probability (Holtzman et
+    al. 2020); not set, from all.
     """
 
     min_p: float | None = Field(None, ge=0, le=1)
-    """The share of the likeliest token's probability below which a token is left out (Nguyen et al. 2024); not set,
+    """The share of the most likely token's probability below which tokens are left out (Nguyen et al. 2024); not set,
     none is.
     """
 
     repetition_penalty: float = Field(1.0, gt=0)
-    """The factor by which the logits of tokens that were written, or stand in the prompt, are made smaller (Keskar et
-    al. 2019); 1 is none, and below 1 such tokens are likelier.
+    """The factor by which the logits of tokens in the prompt and in the text so far are reduced (Keskar et al. 2019);
+    1 is no penalty, and below 1 such tokens become more likely.
     """
 
     seed: int = Field(0, ge=0, lt=2**63)
-    """The number from which the draws follow: one seed, one text."""
+    """The seed of the random draws: the same seed gives the same text."""
 
 
 def generate(
@@ -59,14 +60,14 @@ def generate(
 ) -> Iterator[tuple[int, float]]:
     """Yield the ids that continue the prompt, each with the log-probability that the model gave it, in nats.
 
-    It ends before EOS, or after max_tokens. The model's context is all that it attends to: when prompt and answer have
-    filled it, the last half of them is read anew and the rest forgotten. The model must be in evaluation mode.
+    It ends before EOS, or after max_tokens. The model attends only to its context: when prompt and answer have filled
+    it, the last half of them is read anew and the rest forgotten. The model must be in evaluation mode.
     Raises DataError if the prompt is empty or longer than the context.
     """
     context = model.context_length
     assert context is not None, "only a model with a context continues text"
     if not prompt:
-        raise DataError("The prompt has no tokens. Give at least one to go on from.")
+        raise DataError("The prompt has no tokens. Give at least one to continue.")
     if len(prompt) > context:
         raise DataError(
             f"The prompt has {len(prompt):,} tokens, and the model's context has {context:,}. Shorten it: it is never "
@@ -78,23 +79,21 @@ def generate(
 def _generate(
     model: Model, ids: Int[Tensor, "1 T"], context: int, config: SamplingConfig
 ) -> Iterator[tuple[int, float]]:
-    # A seed gives one text on a CPU and another on a GPU, whose numbers are others.
+    # A seed gives one text on a CPU and another on a GPU, whose random numbers differ.
     random = torch.Generator(ids.device).manual_seed(config.seed)
     state, n_read = None, 0
     for _ in range(config.max_tokens):
-        with torch.inference_mode():  # a token at a time: it must not last while the caller goes on
+        with torch.inference_mode():  # per token: it must not stay on while the caller runs
             if state is None or n_read == context:
-                # Of a context of one token the half would be -0, which is all of it.
+                # Half of a context of one token would be -0, which takes all ids.
                 kept = ids if state is None else ids[:, -max(1, context // 2) :]
                 begun = to_device(collate_prompts(kept[:, :-1].tolist()), ids.device)  # the step reads the last
                 state, n_read = model.begin(begun), kept.shape[1] - 1
             logits, state = model.step(ids[:, -1], state)
             n_read += 1
             log_p = logits.log_softmax(-1)
-            if not bool(log_p.max().isfinite()):  # one number that is none makes all of them none
-                raise BundleError(
-                    "With these weights the model computes numbers that are not finite. Take another bundle."
-                )
+            if not bool(log_p.max().isfinite()):  # one NaN makes all of them NaN
+                raise BundleError("The outputs of the model are not finite with these weights. Use another bundle.")
             token = draw(logits, ids, config, random)  # (1,)
             # All of the text, also what the model has forgotten: the penalty counts it.
             ids = torch.cat([ids, token[:, None]], dim=1)
@@ -106,7 +105,7 @@ def _generate(
 def draw(
     logits: Float[Tensor, "R V"], written: Int[Tensor, "R T"], config: SamplingConfig, random: torch.Generator
 ) -> Int[Tensor, " R"]:
-    """Return one token a row by the rules; what was written includes the prompt."""
+    """Return one token per row by the rules. written: the prompt and the text so far."""
     logits = logits.clone()  # the log-probability that is yielded is the model's own
     logits[:, [PAD, BOS]] = float("-inf")  # never written, though they have a probability
     if config.repetition_penalty != 1:

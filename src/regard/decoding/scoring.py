@@ -1,4 +1,4 @@
-"""The log-probability that a model gives to text that is there already. Ids in, nats out."""
+"""The log-probability that a model gives to existing text. Ids in, nats out."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ from regard.models.protocol import Model
 from regard.nn.loss import output_loss
 
 Window = tuple[Sequence[int], int]
-"""Ids that are read and written one position on, and how many of the last ones written count."""
+"""Ids that are read, and predicted one position ahead, and how many of the last predictions count."""
 
 
 @dataclass(frozen=True, slots=True)
 class TextScore:
-    """What a given text costs a model: the sum of its tokens' log-probabilities, in nats, and how many they are."""
+    """The sum of the log-probabilities of a text's tokens, in nats, and their number."""
 
     log_probability: float
     n_tokens: int
@@ -25,7 +25,7 @@ class TextScore:
 def windows_nll(model: Model, windows: Sequence[Window], batch_tokens: int, device: torch.device) -> float:
     """Return the negative log-likelihood in nats, summed over all that counts in the windows.
 
-    Windows of like length are computed together, about batch_tokens at a time. The model must be in evaluation mode.
+    Windows of similar length are computed together, about batch_tokens at a time. The model must be in evaluation mode.
     """
     total = 0.0
     for batch_of_windows in batches(sorted(windows, key=lambda window: len(window[0])), batch_tokens):
@@ -33,7 +33,7 @@ def windows_nll(model: Model, windows: Sequence[Window], batch_tokens: int, devi
         assert batch.gold is not None and batch.target_keep is not None, "windows have a target"
         lengths = batch.target_keep.sum(1, keepdim=True)  # (B, 1)
         counting = torch.tensor([n for _, n in batch_of_windows], device=device)[:, None]
-        # From where on a row counts: behind the last token that is only context.
+        # A row counts after the last token that is only context.
         behind = torch.arange(batch.gold.shape[1], device=device) >= lengths - counting
         counts = behind & batch.target_keep  # (B, T)
         hidden = model.forward(batch)
@@ -59,7 +59,7 @@ def pairs_nll(model: Model, pairs: Sequence[tuple[Sequence[int], Sequence[int]]]
 
 
 def batches(windows: Sequence[Window], batch_tokens: int) -> Iterator[list[Window]]:
-    """Yield the windows in order, as many at a time as batch_tokens lets be; the last is the longest."""
+    """Yield the windows in order, as many at a time as batch_tokens allows; the last is the longest."""
     batch: list[Window] = []
     for window in windows:
         if batch and (len(batch) + 1) * len(window[0]) > batch_tokens:

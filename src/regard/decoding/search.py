@@ -17,62 +17,61 @@ from regard.models.protocol import Model
 CPU = torch.device("cpu")
 
 MOST_CELLS = 2**18
-"""Positions of all hypotheses together that may be remembered at once; each takes some kilobytes in every layer."""
+"""The maximum number of positions of all hypotheses together; each takes some kilobytes per layer."""
 
 
 LEAST_RATIO = 2.0
-"""How many times the tokens of its source a target may have, whatever was seen in training."""
+"""The ratio of target to source tokens that is always allowed, whatever was seen in training."""
 
 
 class DecodingConfig(BaseModel):
-    """How the best target is looked for.
+    """How the best target is searched for.
 
-    A target may have up to `max_ratio` times the tokens of its source, and `max_extra` more, and `max_target_tokens` at
-    most.
+    A target may have `max_ratio` times the tokens of its source plus `max_extra`, and at most `max_target_tokens`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
     beam: int = Field(5, ge=1, le=100)
-    """How many hypotheses are kept side by side; 1 is greedy search."""
+    """The number of hypotheses that are kept at every step; 1 is greedy search."""
 
     length_penalty: float = Field(1.0, ge=0, le=10)
-    """The exponent on the length by which a hypothesis's log-probability is divided; 0 is none."""
+    """The exponent of the length by which a hypothesis's log-probability is divided; 0 is no penalty."""
 
     max_ratio: float | None = Field(None, gt=0, le=100)
-    """How many times the tokens of its source a target may have; not set, as many as the training pairs show, and 2 at
-    least.
-    """
+    """The maximum number of target tokens per source token; not set, as in the training pairs, and at least 2."""
 
     max_extra: int = Field(10, ge=1, le=1_000)
-    """How many tokens a target may have beyond `max_ratio`."""
+    """The number of tokens that a target may have beyond `max_ratio`."""
 
     max_source_tokens: int = Field(1_024, ge=1, le=2**14)
-    """The most tokens of a source; a longer one is not translated: it would take minutes, and all others would wait."""
+    """The maximum length of a source in tokens. A longer one is not translated: it would take minutes and hold up the
+    others.
+    """
 
     max_target_tokens: int = Field(2_048, ge=1, le=2**14)
-    """The most tokens of a target, whatever its source; with a large `beam` fewer, so that memory suffices."""
+    """The maximum length of a target in tokens, whatever its source; a large `beam` allows less, to save memory."""
 
     batch_tokens: int = Field(4_096, ge=1, le=2**20)
-    """About how many tokens a batch of sources has, padding included, each counted for every hypothesis."""
+    """The approximate number of tokens in a batch of sources, padding included, each counted once per hypothesis."""
 
     @model_validator(mode="after")
     def memory_is_bounded(self) -> "DecodingConfig":
         if self.beam * self.max_target_tokens > MOST_CELLS:
             raise ValueError(
-                f"max_target_tokens is {self.max_target_tokens:,}; with a beam of {self.beam} it may be "
+                f"max_target_tokens is {self.max_target_tokens:,}; with a beam of {self.beam} it may be at most "
                 f"{MOST_CELLS // self.beam:,}, so that memory suffices."
             )
         return self
 
     def longest(self, n_source: int, n_positions: int | None = None) -> int:
-        """Return the most tokens a target may have, EOS not counted, for a source of n_source tokens.
+        """Return the maximum length of a target, EOS not counted, for a source of n_source tokens.
 
         n_positions: of the model, for both sides and two marks.
         """
         ratio = self.max_ratio if self.max_ratio is not None else LEAST_RATIO
         most = min(int(ratio * n_source) + self.max_extra, self.max_target_tokens)
-        # One token at least: `Translator` refuses a source that leaves no place for it.
+        # At least one token: `Translator` refuses a source that leaves no room for it.
         return most if n_positions is None else max(1, min(most, n_positions - n_source - 2))
 
 
@@ -112,7 +111,7 @@ def search(
 def batches_by_length(lengths: Sequence[int], config: DecodingConfig) -> list[list[int]]:
     """Return indices of the sources that are not empty, longest first, in batches of about batch_tokens cells.
 
-    Nor may the targets together come to more positions than are remembered.
+    The targets of a batch, too, together have no more positions than are held at once.
     """
     batches: list[list[int]] = []
     # Longest first, so the first source of a batch is the one that all others are padded to.

@@ -1,4 +1,4 @@
-"""What a text costs a language model, beside what it costs without one."""
+"""The cost of a text for a language model, beside its cost for two baselines, the floors."""
 
 import lzma
 from dataclasses import asdict, dataclass
@@ -9,15 +9,15 @@ from regard.errors import DataError
 from regard.evaluation.ngram import nats_after, nats_alone
 
 LZMA = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME}]
-"""What `xz -9e` does, without the container, which would weigh on a short text."""
+"""What `xz -9e` does, without the container, whose bytes would distort the cost of a short text."""
 
 KNOWN = 20_000_000
-"""Characters of the training text that the floors know at most: the 5-gram takes a hundred bytes for each."""
+"""How many characters of the training text the floors know at most: the 5-gram takes a hundred bytes for each."""
 
 
 @dataclass(frozen=True, slots=True)
 class Floor:
-    """What the same text costs by simple means; `how` says in words what they were given."""
+    """A baseline: the cost of the same text by simple means; `how` says in words which text they know."""
 
     name: str
     how: str
@@ -27,7 +27,7 @@ class Floor:
 
 @dataclass(frozen=True, slots=True)
 class LanguageScores:
-    """The cost of a text: a mean over tokens, which depends on the tokenizer, and over bytes, which does not."""
+    """The cost of a text: as means over tokens, which depend on the tokenizer, and over bytes, which do not."""
 
     nats_per_token: float
     perplexity: float
@@ -39,15 +39,15 @@ class LanguageScores:
     floors: list[Floor]
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the scores in the shape in which they are written as JSON."""
+        """Return the scores as they are written to JSON."""
         return asdict(self)
 
 
 def language_scores(nats: float, n_tokens: int, text: str, known: str | None = None) -> LanguageScores:
-    """Return the rates of a text that cost a model `nats` in all, over n_tokens, and the floors of the same text.
+    """Return the scores of a text whose n_tokens cost a model `nats` in all, and the floors of the same text.
 
-    known: the text the model was trained on; the floors know it too, of a long one its end, and else only what they
-    have read of the text. Raises DataError if the text is empty.
+    known: the training text; the floors know it, too, or the end of a long one. Without it, they know only the part of
+    the text before each character. Raises DataError if the text is empty.
     """
     if not text:
         raise DataError("The text is empty, so it has no cost. Give at least one character.")
@@ -57,7 +57,7 @@ def language_scores(nats: float, n_tokens: int, text: str, known: str | None = N
         how, known = f"knowing {end}the training text", known[-KNOWN:]
         ngram, packed = nats_after(text, known), n_packed(known + text) - n_packed(known)
     else:
-        how = "knowing what went before in this text"
+        how = "knowing only the text so far"
         ngram, packed = nats_alone(text), n_packed(text)
     found = [("5-gram of characters", ngram), ("xz -9e", packed * 8 * log(2))]  # bytes into nats
     floors = [Floor(name, how, cost / log(2) / n_bytes, cost / len(text)) for name, cost in found]
@@ -74,6 +74,6 @@ def language_scores(nats: float, n_tokens: int, text: str, known: str | None = N
 
 
 def n_packed(text: str) -> int:
-    """Return the bytes into which LZMA packs a text."""
+    """Return the number of bytes to which LZMA compresses a text."""
     # Preset 9 looks back 64 MiB: over all of KNOWN characters of up to three bytes.
     return len(lzma.compress(text.encode(), format=lzma.FORMAT_RAW, filters=LZMA))

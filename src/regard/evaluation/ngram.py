@@ -1,4 +1,4 @@
-"""The cost of a text under an interpolated n-gram model of its characters: the floor that a neural model must beat.
+"""The cost of a text under an interpolated n-gram model of its characters: a baseline that a neural model must beat.
 
 Counts only, no training. Knows characters; exact for any alphabet.
 """
@@ -10,20 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 N_CODE_POINTS = 0x110000
-"""Characters that there may be; a character that was never seen has a share of what is left for all of them."""
+"""The number of possible characters; the probability that is left is shared by all, so unseen ones have some."""
 
 Ints = NDArray[np.int64]
 
 
 def nats_after(text: str, known: str, order: int = 5) -> float:
-    """Return the cost of a text in nats, under counts of the known text, as which it goes on.
+    """Return the cost of a text in nats, under counts of the known text, which it continues.
 
-    Interpolated Kneser-Ney smoothing, Chen and Goodman 1999, section 2.7: each order gives up one discount for every
-    kind of continuation, estimated as n1 / (n1 + 2 n2), and passes it on to the order below; the lowest order passes it
-    on to all code points alike. Below the highest order a continuation counts once for each different character in
-    front of it.
+    Interpolated Kneser-Ney smoothing, Chen and Goodman 1999, section 2.7: each order subtracts one discount for every
+    distinct continuation, estimated as n1 / (n1 + 2 n2), and gives it to the order below; the lowest order gives it to
+    all code points equally. Below the highest order a continuation counts once for each distinct character before it.
     """
-    # Four bytes each; by naming the order, no mark of it comes in front.
+    # Four bytes each; naming the byte order avoids a byte order mark.
     characters = np.frombuffer((known + text).encode("utf-32-le"), dtype=np.uint32)
     _, ids = np.unique(characters, return_inverse=True)
     n_known, n_characters = len(known), int(ids.max()) + 1
@@ -52,9 +51,9 @@ def counted(grams: list[Ints], n: int, n_known: int) -> Ints:
 def interpolate(
     counts: Ints, grams: Ints, contexts: Ints, n_known: int, lower: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Return the probability of each position behind the known ones, from that of the order below."""
+    """Return the probability of each position after the known ones, from that of the order below."""
     n_once, n_twice = int((counts == 1).sum()), int((counts == 2).sum())
-    # Without n-grams seen once it would be 0, and nothing would be left for what was never seen.
+    # Without n-grams seen once it would be 0, and nothing would be left for unseen ones.
     discount = n_once / (n_once + 2 * n_twice) if n_once else 0.5
     context_of = np.zeros(len(counts), dtype=np.int64)
     context_of[grams] = contexts
@@ -71,7 +70,7 @@ def interpolate(
 def nats_alone(text: str, order: int = 5) -> float:
     """Return the cost of a text in nats when each character is predicted from counts of those before it.
 
-    Witten and Bell 1991, method C: with T kinds of continuation seen n times in all, the order below has T / (n + T).
+    Witten and Bell 1991, method C: with T distinct continuations seen n times in all, the order below has T / (n + T).
     """
     counts: dict[str, dict[str, int]] = defaultdict(dict)
     totals: dict[str, int] = defaultdict(int)

@@ -1,8 +1,8 @@
 """Scores of translations against references, by sacreBLEU, each with the signature that says how it was made.
 
-BLEU is given twice, because the two forms are not comparable and papers use both: on the text as it stands (13a
+BLEU is given twice, because the two forms are not comparable and papers use both: on the text as it is (13a
 tokenisation, cased), and in the form of the older literature (lower-cased, punctuation normalised, tokenised as Moses
-does). The second is made here from plain text, so that nobody has to keep tokenised files.
+does). The second is computed here from plain text, so that nobody has to keep tokenised files.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -32,8 +32,8 @@ class Score:
 class TranslationScores:
     """The scores of one set of translations, and how they were found. Iterating gives them in the order of a table.
 
-    bleu_literature: None for a language that is not known, or has no such form. n_numbers: in the references, of which
-    n_numbers_kept stand in the translations.
+    bleu_literature: None for a language that is not known, or has no such form. n_numbers: the numbers in the
+    references, of which n_numbers_kept are in the translations.
     """
 
     bleu: Score
@@ -49,7 +49,7 @@ class TranslationScores:
         return (value for value in values if isinstance(value, Score))
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the scores in the shape in which they are written as JSON."""
+        """Return the scores as they are written to JSON."""
         return {name: value for name, value in asdict(self).items() if value is not None}
 
 
@@ -60,9 +60,9 @@ def score_translations(
 
     hypotheses, references: plain text, one sentence each, in the same order; both are compared in NFC, so that an
     accent counts alike however it is spelt. language: code of the target language, such as "de" or "fr-CA"; if it is
-    not given, it is recognised from the references where that is safe. It chooses the tokenisation of both BLEUs: 13a
-    and Moses' rules, but zh for Chinese, and characters where no spaces stand between words, each of which have no
-    lower-cased form in the literature. Nor has a language that is not known.
+    not given, it is recognised from the references where that is safe. It determines the tokenisation of both BLEUs:
+    13a and Moses' rules for most languages. Chinese is tokenised by zh, a language without spaces between words by
+    characters; these, and a language that is not known, have no lower-cased form of the literature.
     Raises DataError if the counts differ or if there is nothing to score.
     """
     hypotheses = [normalize("NFC", text) for text in strings_of(hypotheses, "hypotheses")]
@@ -94,7 +94,7 @@ def score_translations(
 
 
 def _literature(hypotheses: Sequence[str], references: Sequence[str], language: str) -> Score:
-    # force: sacreBLEU warns of text that is tokenised already, which is meant here.
+    # force: sacreBLEU warns of text that is already tokenised, which is intended here.
     lowered = BLEU(tokenize="none", lowercase=True, force=True)
     tokenised = (moses_lower(side, language=language) for side in (hypotheses, references))
     return _score(f"BLEU, lower-cased, Moses {moses_language(language)}", lowered, *tokenised)
@@ -147,9 +147,9 @@ def moses_lower(sentences: Sequence[str], *, language: str | None = None) -> lis
 
 
 def moses_language(language: str | None) -> str:
-    """Return the two or three letters by which Moses knows a language: "de" for "de-AT" or "German", "en" for none.
+    """Return the code by which Moses knows a language: "de" for "de-AT" or "German", "en" for none.
 
-    Of one that it does not know, it takes the abbreviations of English.
+    For a language that it does not know, Moses uses the abbreviations of English.
     """
     from sacremoses.corpus import NonbreakingPrefixes
 

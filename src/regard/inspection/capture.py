@@ -10,16 +10,16 @@ from regard.models.protocol import Model
 from regard.nn.trace import Trace
 
 BYTES_A_WEIGHT = 48
-"""What a weight takes until it is shown: as a number between tokens and between words, and as a number of Python."""
+"""What a weight takes until it is shown: in the map between tokens, in the map between words, as a Python float."""
 
 EXPLAIN_BYTES = 2**30
-"""The memory that attention may take to be looked at, unless more is allowed: a thousand tokens of a small model."""
+"""The memory that attention weights may take by default: enough for a thousand tokens of a small model."""
 
 
 def capture(model: Model, batch: Batch) -> dict[str, Float[Tensor, "H T S"]]:
     """Return the weights of one sentence by name, on the CPU in single precision.
 
-    model: in evaluation mode. batch: one sentence with its target, which is forced, so that the answer of any search
+    model: in evaluation mode. batch: one sentence with its target, which is forced, so that the result of any search
     can be explained.
     """
     assert batch.source.shape[0] == 1, f"capture looks at one sentence at a time, not at {batch.source.shape[0]}"
@@ -32,13 +32,13 @@ def capture(model: Model, batch: Batch) -> dict[str, Float[Tensor, "H T S"]]:
 def capture_bytes(model: Model, batch: Batch) -> int:
     """Return about how much memory the weights of a sentence take until they are shown.
 
-    The first few tokens of each side, differently many, tell which maps there are and along which sides they grow.
+    The maps of the first few tokens, of each side another number, show which maps exist and with which sides they grow.
     """
     assert batch.target is not None, "a sentence has a target"
     n_source, n_target = batch.source.shape[1], batch.target.shape[1]
     few_source, few_target = min(n_source, 4), min(n_target, 3)
     grown: dict[int, int] = {}
-    # 4, 3 and 7 tell the axes of a map apart. Where a side is shorter than that, the longest that may be meant counts.
+    # 4, 3 and 7 tell the axes of a map apart. If a side is shorter than that, the longest side that it may be counts.
     for few, n in ((few_source, n_source), (few_target, n_target), (few_source + few_target, n_source + n_target)):
         grown[few] = max(n, grown.get(few, 0))
     maps = capture(model, take_columns(batch, few_source, few_target)).values()

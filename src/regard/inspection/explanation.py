@@ -1,4 +1,4 @@
-"""What a sentence's attention is, in words: the data behind the page, the picture and the JSON, which it can become."""
+"""The attention of a sentence, by words: the data that the page, the picture and the JSON are made from."""
 
 import html
 import json
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 START, END = "<start>", "<end>"
-"""Labels of the two marks that are no words: what the decoder reads first, what it writes last."""
+"""Labels of the two marks that are not words: what the decoder reads first, what it writes last."""
 
 Axis = Literal["source", "target", "read", "context"]
 
@@ -30,9 +30,9 @@ class AttentionMap:
 
     Each row sums to one, or for a word without tokens to zero.
 
-    A row on the axis "target" is labelled by the word written at that step. A decoder that attends to itself looks at
-    the words it has read, which are START and the target one step late: that axis is called "read". A model that is
-    decoder only looks at the source and then at what it has read, in one sequence: "context".
+    A row on the axis "target" is labelled by the word written at that step. The self-attention of a decoder
+    attends to the words it has read, which are START and the target shifted by one: that axis is called "read". A
+    decoder-only model attends to the source and then to what it has read, in one sequence: "context".
     """
 
     name: str
@@ -59,7 +59,7 @@ class Explanation:
         names = [item.name for item in self.maps]
         if self.summary not in names:
             raise ValueError(
-                f"the summary {self.summary!r} is none of the maps: {', '.join(names) or 'there are none'}"
+                f"the summary {self.summary!r} is not one of the maps: {', '.join(names) or 'there are none'}"
             )
         if len(set(names)) < len(names):
             raise ValueError(f"two maps have the same name: {', '.join(names)}")
@@ -67,7 +67,7 @@ class Explanation:
             n_rows, n_columns = len(self.labels(item.rows)), len(self.labels(item.columns))
             shape = tuple(item.weights.shape)
             if shape[1:] != (n_rows, n_columns):
-                raise ValueError(f"{item.name} has shape {shape}, the words ask for (H, {n_rows}, {n_columns})")
+                raise ValueError(f"{item.name} has shape {shape}, expected (H, {n_rows}, {n_columns})")
 
     def labels(self, axis: Axis) -> list[str]:
         """Return the words along an axis."""
@@ -110,7 +110,7 @@ class Explanation:
         return drawn(self, "png")
 
     def plot(self) -> "Figure":
-        """Return the picture of the map that is shown first as a figure of matplotlib, to go on drawing in."""
+        """Return the picture of the map that is shown first as a matplotlib figure, for further drawing."""
         from regard.inspection.plots import figure_of
 
         return figure_of(self)
@@ -118,7 +118,7 @@ class Explanation:
     def save(self, path: str | PathLike[str], *, force: bool = False) -> Path:
         """Write a page (.html), a picture (.png, .svg) or data (.json), whole or not at all, and return where it is.
 
-        force: also over a file that is not one of these of ours. Raises ConfigError for another ending, RunError if
+        force: also replace a file that is not one of ours. Raises ConfigError for another ending, RunError if
         the file cannot be written or is something else.
         """
         path = Path(path)
@@ -133,7 +133,7 @@ class Explanation:
 
 
 WRITERS = {".html": "to_html", ".json": "to_json", ".png": "to_png", ".svg": "to_svg"}
-"""By the ending of a name, the method that gives what the file holds."""
+"""Ending of the file's name -> method that returns the content."""
 
 MARKS = {
     ".html": b'<meta name="generator" content="regard">',
@@ -141,7 +141,7 @@ MARKS = {
     ".png": b"Software\0regard",
     ".svg": b"<dc:title>regard</dc:title>",
 }
-"""What stands near the beginning of a file of ours, so that one of somebody else's is not taken for it."""
+"""What is near the beginning of each file of ours, to tell it from the files of others."""
 
 
 def by_words(
@@ -150,8 +150,8 @@ def by_words(
     """Return attention between words from attention between tokens.
 
     row_words, column_words: the index of the word that each token belongs to, of n_rows and n_columns words. Summed
-    over the tokens of a word that is looked at, averaged over the tokens of the word that looks, so a row that sums to
-    one still does. A word without tokens, since its neighbour's has them, gets zeros.
+    over the tokens of a word that is attended to, averaged over the tokens of the word that attends, so a row that sums
+    to one still does. A word without tokens, because its neighbour has them, gets zeros.
     """
     assert tuple(weights.shape[1:]) == (len(row_words), len(column_words)), "every token needs the index of its word"
     rows, columns = _membership(row_words, n_rows).to(weights), _membership(column_words, n_columns).to(weights)
@@ -214,7 +214,7 @@ def _rounded(weights: Tensor) -> list[list[list[float]]]:
 
 
 def _axes(name: str) -> tuple[Literal["source", "target"], Axis]:
-    """Return who looks and what is looked at, from a name such as `encoder.0.self` or `decoder.cross`."""
+    """Return what attends and what is attended to, from a name such as `encoder.0.self` or `decoder.cross`."""
     stack, kind = name.partition(".")[0], name.rpartition(".")[2]
     if kind == "cross":
         return "target", "source"

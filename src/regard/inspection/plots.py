@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-CELL, DPI = 0.34, 200  # inches a side, dots an inch
-MOST_PIXELS = 8_000  # a side; longer sentences are drawn smaller
+CELL, DPI = 0.34, 200  # inches per side of a cell, dots per inch
+MOST_PIXELS = 8_000  # per side; longer sentences are drawn smaller
 FONTS = (
     "DejaVu Sans",
     "Noto Sans CJK JP",
@@ -30,7 +30,7 @@ FONTS = (
     "Nirmala UI",
     "WenQuanYi Zen Hei",
 )
-"""Fonts asked in this order for each character, as far as they are installed."""
+"""Fonts tried in this order for each character, if they are installed."""
 CAPTIONS = {
     "target": "Each row is labelled by the word written at that step.",
     "source": "Each row is the word being encoded.",
@@ -41,7 +41,7 @@ METADATA: dict[str, dict[str, str | None]] = {
     "png": {"Software": "regard"},
     "svg": {"Date": None, "Title": "regard"},
 }
-"""Says whose the file is. Without a date, the same picture is the same file."""
+"""Names the program that wrote the file. Without a date, the same picture gives the same file."""
 
 
 def drawn(explanation: Explanation, kind: Literal["png", "svg"]) -> bytes:
@@ -66,7 +66,7 @@ def figure_of(explanation: Explanation) -> "Figure":
 
 @contextmanager
 def _settings() -> Iterator[None]:
-    """Set fonts, and how text stands in a file, while the block runs."""
+    """Set fonts, and how text is stored in a file, while the block runs."""
     try:
         import matplotlib
         from matplotlib import font_manager
@@ -85,13 +85,13 @@ def _settings() -> Iterator[None]:
 
 
 def _figure(explanation: Explanation) -> "Figure":
-    # Not by pyplot, which would choose a backend and keep the figure for the whole process.
+    # Without pyplot, which would choose a backend and keep the figure for the whole process.
     from matplotlib.figure import Figure
 
     item = explanation.shown_first()
     columns, rows = explanation.labels(item.columns), explanation.labels(item.rows)
     figure = Figure(figsize=(CELL * len(columns), CELL * len(rows)))
-    axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))  # words stand outside; a tight box takes them in
+    axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))  # words are outside; the tight box includes them
     axes.imshow(item.weights.mean(0).tolist(), cmap="gray", vmin=0.0, vmax=1.0, aspect="equal", interpolation="nearest")
     _label(axes, rows, columns)
     heads = item.weights.shape[0]

@@ -1,7 +1,7 @@
-"""What somebody handed in as a corpus: files, pairs in memory, or texts in memory.
+"""A corpus as it was given: files, pairs in memory, or texts in memory.
 
-Strings and paths are files; pairs are tuples of two strings; running text comes under its own name, since a string
-cannot say what it is. What has no file is read once, and written into the run, so that it may be larger than memory.
+Strings and paths are files; pairs are tuples of two strings; running text has an argument of its own, since a string
+could be either. Data from memory are read once and written into the run, so they may be larger than memory.
 """
 
 from collections.abc import Iterable, Iterator
@@ -29,14 +29,14 @@ Data: TypeAlias = FileName | Iterable[FileName] | Iterable[Pair]
 SPOOLED_SOURCE, SPOOLED_TARGET, SPOOLED_TEXT, SPOOLED_ENDS = "source.txt", "target.txt", "texts", "texts.ends"
 SPOOLED = (SPOOLED_SOURCE, SPOOLED_TARGET), (SPOOLED_TEXT, SPOOLED_ENDS)
 KEPT = "whole"
-"""The marker of a corpus that a run keeps (regard/replacing.py)."""
+"""The marker of a corpus that a run stores (regard/replacing.py)."""
 
 _LINE_ENDS = str.maketrans({"\n": " ", "\r": " ", "\0": None})  # the reader refuses a file with a NUL
 
 
 @dataclass(frozen=True)
 class Given:
-    """A corpus as it was handed in; exactly one of the three is there. spooled: whether the files are our own."""
+    """A corpus as it was given: exactly one of files, pairs and texts. spooled: whether the files are our own."""
 
     files: tuple[Path, ...] = ()
     pairs: Iterable[Pair] | None = None
@@ -65,7 +65,7 @@ class Given:
         return read_pairs(self.files) if self.pairs is None else pairs_of(list(self.pairs))
 
     def read_text(self, documents: Documents, rule: int = RULE) -> Passages:
-        """Return the running text. documents: what one is in a file. Raises DataError if it holds no text."""
+        """Return the running text. documents: what counts as one in a file. Raises DataError if it holds no text."""
         if self.texts is None and not self.spooled:
             return Passages.read(self.files[0], documents, rule)
         # Texts from memory, spooled or not, are a document each, whatever `documents` says.
@@ -74,15 +74,15 @@ class Given:
         return _spooled_texts(self.files[0], rule)
 
     def spool(self, folder: Path) -> "Given":
-        """Return the corpus in files; what has none is written into a folder, each item as it comes."""
+        """Return the corpus in files; data from memory are written into a folder, one item at a time."""
         if self.files:
             return self
         try:
-            folder.mkdir(parents=True)  # it is not there: `RunFolder.owned` has removed what a kill left
+            folder.mkdir(parents=True)  # does not exist: `RunFolder.owned` has removed what a kill left
             return (
                 _spool_pairs(self.pairs, folder) if self.pairs is not None else _spool_texts(self.texts or (), folder)
             )
-        except _OutsideError as error:  # of whoever makes the items, and not of our files
+        except _OutsideError as error:  # from the iterator of the caller, not from our files
             raise error.cause from None
         except OSError as error:
             raise RunError(f"{folder} cannot be written: {error.strerror}. Free space, then try again.") from error
@@ -91,7 +91,7 @@ class Given:
 def given(
     data: Data | None, texts: str | Iterable[str] | None, what: str = "data", what_texts: str = "texts"
 ) -> Given | None:
-    """Return what was handed in, or None for nothing. what, what_texts: the names of the arguments, for messages.
+    """Return the corpus that was given, or None. what, what_texts: the names of the arguments, for messages.
 
     Raises DataError if it is neither files, nor pairs, nor texts.
     """
@@ -118,7 +118,7 @@ def given(
         if not all(isinstance(file, (str, PathLike)) for file in files):
             raise DataError(f"{what} mixes files with something else; expected one or two files, or pairs of strings.")
         paths = tuple(path_of(file, what) for file in files)
-        # Strings come from Python, and sentences have no ending of a file's name.
+        # Strings come from Python; sentences do not end like the name of a file.
         if all(isinstance(file, str) and not Path(file).suffix and not names_a_file(file) for file in files):
             raise DataError(
                 f"{what}: there is no file {shown(files[0])}. Strings are names of files; pairs are tuples of two "
@@ -129,7 +129,7 @@ def given(
 
 
 def names_a_file(name: str) -> bool:
-    """Return whether a string is the name of a file that is there; many texts are too long for one, or hold a NUL."""
+    """Return whether a string is the name of an existing file; many texts are too long for one, or hold a NUL."""
     try:
         return Path(name).is_file()
     except (OSError, ValueError):
@@ -137,25 +137,25 @@ def names_a_file(name: str) -> bool:
 
 
 def iterable(items: Any, what: str) -> Iterable[Any]:
-    """Return what can be walked through. Raises DataError for anything else."""
+    """Return the items if they are iterable. Raises DataError otherwise."""
     if isinstance(items, Iterable):
         return items
     raise DataError(f"{what} is {type(items).__name__}; expected files, pairs of sentences, or texts.")
 
 
 def spooled_in(folder: Path) -> Given | None:
-    """Return the corpus that a run keeps in a folder, or None if there is none. Raises DataError if it is damaged."""
+    """Return the corpus stored in a run's folder, or None if there is none. Raises DataError if it is damaged."""
     place = standing(folder, KEPT)
     if not (place / KEPT).is_file():
         return None
     names = next((names for names in SPOOLED if all((place / name).is_file() for name in names)), None)
     if names is None or any((place / name).is_symlink() for name in names):
-        raise DataError(f"{place} is damaged: it holds no whole corpus. Give the data again.")
+        raise DataError(f"{place} is damaged: its corpus is incomplete. Give the data again.")
     return Given(files=tuple(place / name for name in names if name != SPOOLED_ENDS), spooled=True)
 
 
 def keep_spooled(folder: Path, place: Path) -> None:
-    """Put what was spooled where a run keeps it, in one step. Files that are open stay readable."""
+    """Move what was spooled to its place in the run, in one step. Files that are open stay readable."""
     with replacing(place, KEPT) as new:
         for file in folder.iterdir():
             file.rename(new / file.name)
@@ -164,7 +164,7 @@ def keep_spooled(folder: Path, place: Path) -> None:
 
 
 class _OutsideError(Exception):
-    """Something that whoever makes the items has raised, carried past the handling of our own files."""
+    """An OSError from the iterator of the caller, wrapped so that it is not taken for one from our own files."""
 
     def __init__(self, cause: OSError) -> None:
         super().__init__(str(cause))
@@ -191,7 +191,7 @@ def _spool_pairs(pairs: Iterable[Pair], folder: Path) -> Given:
     with paths[0].open("wb") as sources, paths[1].open("wb") as targets:
         for n_pairs, pair in enumerate(_from_outside(pairs), start=1):  # noqa: B007
             for file, text in zip((sources, targets), pair, strict=True):
-                # Normalising makes a space of a line end and drops NUL and lone surrogates: nothing is lost by this.
+                # Normalisation makes a space of a line end and drops NUL and lone surrogates anyway: nothing is lost.
                 file.write(text.translate(_LINE_ENDS).encode("utf-8", "ignore") + b"\n")
     if not n_pairs:
         raise DataError("data is empty; expected files or pairs of sentences.")
@@ -214,7 +214,7 @@ def _spool_texts(texts: Iterable[str], folder: Path) -> Given:
     path, ends = folder / SPOOLED_TEXT, [0]
     with path.open("wb") as file:
         for text in _from_outside(texts):
-            # Normalised before it is written: a lone surrogate has no UTF-8, and the ends hold for what is read again.
+            # Normalised before it is written: a lone surrogate has no UTF-8, and the ends must fit what is read again.
             ends.append(ends[-1] + file.write(normalise_running(text).encode()))
     np.array(ends, dtype=np.int64).tofile(folder / SPOOLED_ENDS)
     if ends[-1] == 0:

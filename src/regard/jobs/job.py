@@ -34,15 +34,15 @@ class Split(Protocol):
         ...
 
     def stream(self, bundle: Bundle, recipe: Recipe, run: RunFolder, display: Display) -> tuple[Stream, str]:
-        """Return the batches to train on, and a sentence about them. The run has room for what is too large."""
+        """Return the batches to train on, and a sentence about them. What is too large is stored in the run."""
         ...
 
     def observed(self, stream: Stream, recipe: Recipe, card: Card) -> tuple[Recipe, Card]:
-        """Return recipe and card with what the items of the stream show."""
+        """Return recipe and card with what was measured on the items of the stream."""
         ...
 
     def validation(self, bundle: Bundle, recipe: Recipe, device: torch.device, display: Display) -> Validate:
-        """Return what measures the model while it is trained."""
+        """Return the function that validates the model during training."""
         ...
 
     def closing(self, run: RunFolder, recipe: Recipe, device: torch.device) -> str:
@@ -51,7 +51,7 @@ class Split(Protocol):
 
 
 class Corpus(Protocol):
-    """What was read, before the settings are known."""
+    """A corpus that was read, before the settings are known."""
 
     # It chooses the preset, so it has to be known without a recipe.
     @property
@@ -60,11 +60,11 @@ class Corpus(Protocol):
         ...
 
     def best_by(self) -> tuple[str, str]:
-        """Return the score that suits this corpus to decide about the best model, and the reason in words, if any."""
+        """Return the score that should select the best model on this corpus, and the reason in words, if any."""
         ...
 
     def languages(self, recipe: Recipe, display: Display) -> dict[str, str]:
-        """Return the languages that the recipe does not name and that are recognised, as settings; and say them."""
+        """Return, as settings, the recognised languages that the recipe does not name, and report them."""
         ...
 
     def split(self, recipe: Recipe, display: Display) -> Split:
@@ -73,13 +73,13 @@ class Corpus(Protocol):
 
 
 class Reader(Protocol):
-    """Reads a corpus, and says what became of its lines."""
+    """Reads a corpus, and says how many of its lines were used."""
 
     def __call__(self, data: Given, valid: Given | None, guard: Given | None, display: Display) -> Corpus: ...
 
 
 class Evaluator(Protocol):
-    """Scores a bundle on data that it was handed."""
+    """Scores a bundle on data."""
 
     def __call__(
         self, bundle: Bundle, data: Given, device: torch.device, options: Mapping[str, Any], display: Display
@@ -92,7 +92,7 @@ class Job:
 
     title: what it is called in a sentence. unit: what its size is counted in. data, decoding: the sections of a recipe
     that belong to it. presets: name -> family -> settings. limits: the largest size for which a preset is chosen.
-    scores: what can decide about the best model, the usual one first. user: the class that puts a bundle to work.
+    scores: those that can select the best model, the usual one first. user: the class that uses a bundle.
     """
 
     name: str
@@ -107,4 +107,4 @@ class Job:
     read: Reader
     user: Any
     evaluate: Evaluator
-    fits: str  # for messages: the form in which such data are handed in
+    fits: str  # for messages: the form in which such data are given

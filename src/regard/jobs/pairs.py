@@ -42,37 +42,39 @@ from regard.training.loop import Stream, Validate, mean_nll
 from regard.training.run import RunFolder
 
 VALIDATION_DECODES = 500
-"""Validation sentences that are decoded for BLEU; the loss is taken over all that are short enough."""
+"""Validation sentences that are decoded for BLEU; the loss is computed over all that are short enough."""
 
-SEEN = 2000
-"""Pairs by which the score is chosen that decides about the best model."""
+SEEN, PLACES = 2000, 10
+"""Pairs by which the languages are recognised and the score is chosen, and in how many places they are read."""
 BLEU_WORDS = 4
-"""Words in a row that BLEU counts."""
+"""The longest n-grams that BLEU counts."""
 
 
 class PairsConfig(BaseModel):
-    """What is done with pairs before they are trained on."""
+    """How pairs are prepared for training."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
     source_language: str | None = Field(None, max_length=32)
-    """The language of the source sides, a code such as "en"."""
+    """The language of the sources, a code such as "en"."""
 
     target_language: str | None = Field(None, max_length=32)
-    """The language of the target sides, a code such as "de"; it chooses the tokenisation of the literature's BLEU."""
+    """The language of the targets, a code such as "de"; the tokenisation of BLEU depends on it."""
 
     max_tokens: int = Field(256, ge=1, le=2**16)
-    """The most tokens of a side; pairs with more are left out, and counted."""
+    """The maximum number of tokens of a side; longer pairs are left out, and their number is reported."""
 
     validation_pairs: int = Field(1000, ge=1, le=10**9)
-    """How many pairs, a tenth of all at most, are held out for validation if no validation data are given."""
+    """The number of pairs that are held out for validation if no validation data are given; at most a tenth of all."""
 
     pairs_in_memory: int = Field(2_000_000, ge=0, le=10**12)
-    """The most pairs whose ids are kept in memory; those of a larger corpus are kept in files of the run."""
+    """The maximum number of pairs whose token ids are kept in memory; those of a larger corpus are stored
+    in files of the run.
+    """
 
     bpe_dropout: float = Field(0.0, ge=0, lt=1)
-    """The share of the merges of BPE that are left out at random in training (Provilkov et al. 2020); all pairs must
-    fit into memory.
+    """The share of BPE merges that are left out at random in training (Provilkov et al. 2020); all pairs must fit into
+    memory.
     """
 
 
@@ -89,29 +91,36 @@ class PairsCorpus:
         return len(self.pairs)
 
     def best_by(self) -> tuple[str, str]:
-        """Return chrF where most targets are too short for BLEU, which counts up to four words in a row, else BLEU."""
-        targets = [target for _, target in self.valid or self.pairs[:SEEN]]
+        """Return chrF if most targets are too short for BLEU, which counts 4-grams of words; otherwise BLEU."""
+        targets = [target for _, target in self.valid or self._sample()]
         tokenisation = bleu_tokenisation(targets)
         n_short = sum(n < BLEU_WORDS for n in n_bleu_tokens(targets, tokenisation))
         if 2 * n_short > len(targets):
-            return "chrf", f"by chrF, since most targets have fewer than {BLEU_WORDS} words; of equals, by the loss"
-        return "bleu", f"by BLEU ({tokenisation} tokenisation); of equals, by the loss"
+            return "chrf", f"by chrF, since most targets have fewer than {BLEU_WORDS} words; ties by the loss"
+        return "bleu", f"by BLEU ({tokenisation} tokenisation); ties by the loss"
+
+    def _sample(self) -> list[Pair]:
+        """Return some pairs from several places: a corpus may be sorted, or begin with something else."""
+        starts = range(0, len(self.pairs), -(-len(self.pairs) // PLACES))
+        return [pair for start in starts for pair in self.pairs[start : start + SEEN // PLACES]]
 
     def languages(self, recipe: Recipe, display: Display) -> dict[str, str]:
-        config, sides, found = config_of(recipe), zip(*self.pairs[:SEEN], strict=True), {}
+        config, sides, found = config_of(recipe), zip(*self._sample(), strict=True), {}
         for name, side in zip(("source_language", "target_language"), sides, strict=True):
             if getattr(config, name) is None and (code := recognise(side)):
                 found[name] = code
-        named = [getattr(config, name) or found.get(name) for name in ("source_language", "target_language")]
-        recognised = " (recognised)" if found else ""
-        display.say(f"languages: {' -> '.join(code or 'not known' for code in named)}{recognised}")
+        named = {name: getattr(config, name) for name in ("source_language", "target_language")}
+        said = [
+            code or (f"{found[name]} (recognised)" if name in found else "not known") for name, code in named.items()
+        ]
+        display.say(f"languages: {' -> '.join(said)}")
         return found
 
     def split(self, recipe: Recipe, display: Display) -> "PairsSplit":
         """Return the pairs to train on and to validate on; some are held out if none were given."""
         pairs = self.pairs
         if recipe.rules.normalisation == 1:
-            pairs = pairs_of(pairs.items, rule=1)  # what is empty by one rule is not by another
+            pairs = pairs_of(pairs.items, rule=1)  # a side that is empty by one rule may not be by another
         if recipe.rules.split == 1:
             if self.valid is not None:
                 return PairsSplit(pairs, self.valid, self.guard)
@@ -119,32 +128,32 @@ class PairsCorpus:
             return PairsSplit(*hold_out(pairs, config_of(recipe).validation_pairs, recipe.training.seed), self.guard)
         keys = Keys.of(pairs)
         if keys.n_repeated:
-            display.say(f"training data: {counted(keys.n_repeated, 'pair')} stood there before, and count again")
+            display.say(f"training data: {counted(keys.n_repeated, 'repeated pair')}, kept")
         if self.valid is not None:
             if n_known := keys.n_known(Keys.of(self.valid)):
                 display.say(
-                    f"warning: {n_known:,} of {len(self.valid):,} validation pairs have a source that is trained on, "
-                    "so their score says little about new text"
+                    f"warning: {n_known:,} of {len(self.valid):,} validation pairs have a source that is also in the "
+                    "training data, so their score says little about new text"
                 )
             return PairsSplit(pairs, self.valid, self.guard)
         train, valid = hold_out_distinct(pairs, keys, config_of(recipe).validation_pairs, recipe.training.seed)
         left_out = len(pairs) - len(train) - len(valid)
         also = f"; {left_out:,} more with the same sources are left out of training" if left_out else ""
-        display.say(f"validation data: none was given, so {counted(len(valid), 'random pair')} held out{also}")
+        display.say(f"validation data: none was given; {counted(len(valid), 'random pair')} held out{also}")
         return PairsSplit(train, valid, self.guard)
 
 
 def read(data: Given, valid: Given | None, guard: Given | None, display: Display) -> PairsCorpus:
-    """Return the pairs that were given, and say what became of their lines."""
+    """Return the pairs that were given, and say how many of their lines were used."""
 
     def said(given: Given, what: str) -> Pairs:
         if given.job != "pairs":
-            raise DataError(f"The {what} are running text, and pairs of sentences are trained on. {PAIRS.fits}")
+            raise DataError(f"The {what} are running text, but the training data are pairs of sentences. {PAIRS.fits}")
         pairs = given.read_pairs()
         display.say(f"{what}: {pairs.report.summary()}")
         if names_columns(pairs[0]):
             columns = " and ".join(map(repr, pairs[0]))
-            display.say(f"warning: {what}: line 1, {columns}, looks like names of columns, and counts as a pair")
+            display.say(f"warning: {what}: line 1, {columns}, looks like column names, but counts as a pair")
         return pairs
 
     pairs = said(data, "training data")
@@ -178,7 +187,7 @@ class PairsSplit:
         return train_tokenizers(self.train, recipe.tokenizer, recipe.rules.normalisation)
 
     def settled(self, recipe: Recipe) -> Recipe:
-        # The choices of `train_tokenizers` once more, for the recipe that the run keeps.
+        # The choices of `train_tokenizers` once more, for the recipe that the run stores.
         size = recipe.tokenizer.vocabulary or choose_vocabulary(len(self.train))
         return recipe.with_section("tokenizer", kind=recipe.tokenizer.kind or "bpe", vocabulary=size)
 
@@ -197,7 +206,7 @@ class PairsSplit:
     ) -> EncodedPairs:
         """Return the pairs to train on as ids, in memory or, if they are too many, in files of the run.
 
-        Raises ConfigError if BPE dropout is asked for where there is none.
+        Raises ConfigError if BPE dropout is set and the pairs are too many for it.
         """
         tokenizers = bundle.source_tokenizer, bundle.target_tokenizer
         fit = len(self.train) <= config.pairs_in_memory
@@ -211,12 +220,12 @@ class PairsSplit:
             return segment_pairs(self.train, *tokenizers, config.max_tokens, config.bpe_dropout, seed)
         if fit:
             return encode_pairs(self.train, *tokenizers, config.max_tokens)
-        display.say(f"tokens: more than {config.pairs_in_memory:,} pairs, so they are kept in {run.tokens}")
+        display.say(f"tokens: more than {config.pairs_in_memory:,} pairs, so they are stored in {run.tokens}")
         with display.counting("tokenising", "pairs") as tell:
             return sharded_pairs(run.tokens, self.train, *tokenizers, config.max_tokens, self.fingerprint, tell)
 
     def observed(self, stream: Stream, recipe: Recipe, card: Card) -> tuple[Recipe, Card]:
-        """Return the recipe with how long a target may be, and the card with how long sources were."""
+        """Return the recipe with the greatest length of a target, and the card with the longest source."""
         items = cast(BatchStream, stream).items_of(0)
         assert isinstance(items, EncodedPairs), "pairs are trained on"
         longest, ratio = items.extent
@@ -248,21 +257,21 @@ class PairsSplit:
 def measuring(
     pairs: SentencePairs, what: str, bundle: Bundle, recipe: Recipe, device: torch.device, display: Display
 ) -> Callable[[nn.Module], dict[str, float]]:
-    """Return a function from a model to what it costs and how well it translates these pairs."""
+    """Return a function from a model to its loss, BLEU and chrF on these pairs."""
     tokenizers, max_tokens = (bundle.source_tokenizer, bundle.target_tokenizer), config_of(recipe).max_tokens
     encoded = encode_pairs(pairs, *tokenizers, max_tokens)
     if encoded.n_dropped:
         display.say(f"{what}: {encoded.n_dropped:,} of {len(pairs):,} pairs over {max_tokens} tokens left out")
     stream = pair_stream(encoded, batch_tokens=recipe.training.batch_tokens, seed=0)  # any seed: only the sum counts
     batches = list(stream.epoch(0))
-    mean_nll(bundle.model, stream.survey.extremes[:1], device)  # what is too long is found now, and not after an epoch
-    # A generator, so that no more sentences are tokenised once more than are decoded.
+    mean_nll(bundle.model, stream.survey.extremes[:1], device)  # what is too long is found now, not after an epoch
+    # A generator, so that only the sentences that are decoded are tokenised again.
     short = (pair for pair in pairs if max(map(n_tokens, tokenizers, pair)) <= max_tokens)
     decoded = list(islice(short, VALIDATION_DECODES))
     greedy = DecodingConfig(**{**recipe.decoding.model_dump(), "beam": 1})
     references, tokenisation = [target for _, target in decoded], "13a"
     if recipe.rules.score > 1:
-        # Spelt as translations are, or an accent that stands apart would count as a mistake.
+        # Normalised as translations are; otherwise a combining accent would count as a mistake.
         references = [bundle.target_tokenizer.normalise(reference) for reference in references]
         tokenisation = bleu_tokenisation(references, config_of(recipe).target_language)
 
@@ -275,10 +284,10 @@ def measuring(
 
 
 def scored(figures: Mapping[str, float], recipe: Recipe) -> dict[str, float]:
-    """Return the score that decides about the best model; a loss that is not finite makes every score so."""
+    """Return the score that selects the best model; it is NaN if the loss is not finite."""
     by = recipe.training.best_by
     if not math.isfinite(figures["nll"]):
-        # Translations of such a model have a BLEU all the same, by which it could become the best.
+        # Translations of such a model still have a BLEU, by which it could become the best.
         return {"score": math.nan}
     score = {"score": -figures["nll"] if by == "loss" else figures[by]}
     return score | ({"tie": -figures["nll"]} if recipe.rules.score > 1 else {})
@@ -319,22 +328,26 @@ def evaluate(
         line, problem = problems[0]
         display.say(f"warning: pair {line:,} {problem}; it counts as an empty translation ({len(problems):,} in all)")
     language = options.get("language") or bundle.card.languages[1]
+    if names_columns(pairs[0]):
+        display.say(f"warning: test data: line 1, {' and '.join(map(repr, pairs[0]))}, looks like column names")
     references = [bundle.target_tokenizer.normalise(target) for target in targets]  # as translations are
     scores = score_translations([t.text for t in translations], references, language=language)
+    if scores.bleu_literature is None and "tok:13a" in scores.bleu.signature:
+        display.say("note: the target language is not known; name it (language) for the literature's form of BLEU")
     return replace(scores, how=f"beam {translator.decoding.beam}")
 
 
 COMPARED, LIKELIER = 32, 0.75
-"""Pairs by which swapped sides are told, and the share of the cost per token below which they are."""
+"""Pairs by which swapped sides are detected, and the ratio of the costs per token below which sides are swapped."""
 
 
 def look_swapped(translator: Translator, pairs: Sequence[Pair]) -> bool:
-    """Return whether pairs cost a model clearly less the other way round."""
+    """Return whether the model's loss is clearly lower with the sides swapped."""
     costs = []
     for way in (pairs, [(target, source) for source, target in pairs]):
         try:
             scores = translator.score(way)
-        except DataError:  # too long for the model, which evaluation says by itself
+        except DataError:  # too long for the model; the evaluation reports it
             return False
         costs.append(-sum(score.log_probability for score in scores) / sum(score.n_tokens for score in scores))
     return costs[1] < LIKELIER * costs[0]

@@ -27,6 +27,7 @@ from regard.training.run import RunFolder
 HARMLESS = frozenset(
     {
         "training.validation_steps",
+        "training.most_validations",
         "training.checkpoint_steps",
         "training.keep_checkpoints",
         "training.average_checkpoints",
@@ -152,7 +153,7 @@ def preset_of(preset: str, family: str, job: Job) -> Settings:
     if preset not in job.presets:
         if others := [other for other in JOBS.values() if preset in other.presets]:
             known = ", ".join(job.presets)
-            raise ConfigError(f"preset: {preset} is for {others[0].name}, and this is {job.name}. Known are {known}.")
+            raise ConfigError(f"preset: {preset} is for {others[0].title}, not for {job.title}. Known are {known}.")
         raise ConfigError(f"preset: {unknown(preset, list(job.presets), 'a preset')}")
     if family not in (families := job.presets[preset]):
         raise ConfigError(f"preset {preset} is for {' and '.join(families)}, not for {family}. Choose another preset.")

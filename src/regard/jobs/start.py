@@ -16,7 +16,7 @@ from regard.jobs.job import Split
 from regard.models import MODELS
 from regard.recipe import Origin, Recipe
 from regard.replacing import standing
-from regard.runtime import memory_bytes
+from regard.runtime import memory_bytes, release_memory
 from regard.training.processes import Processes
 from regard.training.run import RunFolder, step_of
 from regard.training.state import TrainState
@@ -69,7 +69,7 @@ def digest_of(bundle: Path) -> str:
 def refuse_other_origin(recipe: Recipe, start: Path, run: RunFolder) -> None:
     """Raise ConfigError if a run that continues was not begun from the model that is named."""
     if recipe.start is None:
-        raise ConfigError(f"{run.path} was begun from scratch, not from {start}. Leave that out.", ways=["fresh"])
+        raise ConfigError(f"{run.path} was begun from scratch, not from {start}. Leave {start} out.", ways=["fresh"])
     # One match is enough: the parent may have been moved since, or trained further in place.
     if recipe.start.path != str(start.absolute()) and recipe.start.weights != digest_of(run_bundle(start)):
         raise ConfigError(f"{run.path} was begun from {recipe.start.path}, not from {start}.", ways=["fresh"])
@@ -124,6 +124,7 @@ def new_bundle(
 ) -> Bundle:
     """Return an untrained model and new tokenizers, the same in all processes."""
     source, target, reason = processes.from_first(lambda: split.tokenizers(recipe))
+    release_memory()  # of what the tokenizer was learnt from
     display.say(f"tokenizer: {reason}")
     config = recipe.model
     if config.one_vocabulary and not source.shares(target):  # type: ignore[attr-defined]

@@ -40,7 +40,7 @@ from regard.training.loop import Stream, Validate
 from regard.training.run import RunFolder
 
 VALIDATION_TOKENS = 32_768
-"""About how many tokens a validation looks at, in windows spread evenly over the validation text."""
+"""About how many tokens a validation uses, in windows spread evenly over the validation text."""
 
 SAMPLE_TOKENS = 300
 SEARCHED = 20_000_000
@@ -65,11 +65,13 @@ class TextConfig(BaseModel):
 
     validation_share: float = Field(0.1, gt=0, lt=1)
     """The share of the text, at its end, that is held out for validation if no validation data are given; at most ten
-    million characters are.
+    million characters.
     """
 
     characters_in_memory: int = Field(100_000_000, ge=0, le=10**15)
-    """The most characters for which token ids are kept in memory; those of a longer text are stored in the run."""
+    """The maximum number of characters whose token ids are kept in memory; those of a longer text are stored in
+    files of the run.
+    """
 
 
 @dataclass(frozen=True, slots=True)

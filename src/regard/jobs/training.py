@@ -29,6 +29,7 @@ from regard.jobs.start import (
     say_arithmetic,
 )
 from regard.recipe import Recipe
+from regard.runtime import release_memory
 from regard.training.log import Log, OnEvent
 from regard.training.loop import Trainer
 from regard.training.processes import Processes, together
@@ -91,6 +92,7 @@ def train(run: RunFolder, recipe: Recipe, split: Split, start: Start, around: Su
         refuse_used_up(recipe, state.progress, stream.survey.n_batches)
         if not stream.holds(state.progress.place):
             raise RunError(f"{run.path} would continue at a batch that these data do not have.", ways=["fresh"])
+    release_memory()  # of what was read and encoded
     recipe, card = split.observed(stream, recipe, bundle.card)
     bundle = dataclasses.replace(bundle, card=card)
     bundle.model.to(device)
@@ -158,7 +160,7 @@ def refuse_used_up(recipe: Recipe, progress: Progress, n_batches: int) -> None:
         given = " and ".join(f"training.{name}={n:g}" for name, n in recipe.training.budget.items())
         raise ConfigError(
             f"{given} is used up: the run has made {progress.step:,} steps in {progress.seconds / 60:.2f} minutes. "
-            "Give a larger budget, or none to keep the latest."
+            "A budget counts from the beginning: give a larger one, or none to keep the previous one."
         )
 
 

@@ -28,16 +28,16 @@ class BahdanauConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
     width: int = Field(256, ge=1, le=2**15)
-    """The width of a recurrent state, of the encoder in each direction; even with `score` "dot"."""
+    """The width of a recurrent state (of the encoder, per direction); it must be even with `score` "dot"."""
 
     embedding_width: int = Field(256, ge=1, le=2**15)
     """The width of the embeddings."""
 
     attention_width: int = Field(256, ge=1, le=2**15)
-    """The width in which two states are compared with `score` "additive"."""
+    """The width of the hidden layer that compares two states with `score` "additive"."""
 
     readout_width: int | None = Field(None, ge=1, le=2**15)
-    """The width of the maxout; not set, that of the embeddings, which it must be where they are tied to the output."""
+    """The width of the maxout; not set, that of the embeddings, which is required if they are tied to the output."""
 
     score: Literal["additive", "general", "dot"] = "additive"
     """How a state is compared with an encoder state: "additive" as in the paper, or "general" or "dot" of Luong et al.
@@ -48,21 +48,21 @@ class BahdanauConfig(BaseModel):
     """Whether the products inside the recurrent units are normalised (Ba et al. 2016)."""
 
     dropout_rate: float = Field(0.3, ge=0, lt=1)
-    """The share that is left out in training: of embeddings, encoder states and the read-out."""
+    """The dropout rate of embeddings, encoder states and the read-out."""
 
     initialisation: Literal["modern", "paper"] = "modern"
-    """How weights begin: "modern" draws linear ones as Glorot and Bengio 2010, "paper" all as Bahdanau et al. 2014,
-    appendix B.1.
+    """How weights are initialised: "modern" draws linear ones as in Glorot and Bengio 2010, "paper" all as in Bahdanau
+    et al. 2014, appendix B.1.
     """
 
     tied: Literal["all", "target", "none"] = "all"
-    """What shares one table: "all" source embedding, target embedding and output layer, for which both sides have one
-    vocabulary; "target" the last two (Press and Wolf 2017); "none" nothing.
+    """Which weights are shared: "all" means source embedding, target embedding and output layer, for which both sides
+    need one vocabulary; "target" the last two (Press and Wolf 2017); "none" no weights.
     """
 
     @classmethod
     def small(cls) -> "BahdanauConfig":
-        """Return the settings of a model that is built and run in no time, on which the family is proven."""
+        """Return the settings of a small, fast model, on which the family is proven."""
         return cls(width=32, embedding_width=32, attention_width=32)
 
     @property
@@ -82,11 +82,11 @@ class BahdanauConfig(BaseModel):
 
 
 class Bahdanau(nn.Module):
-    """A bidirectional encoder, and a decoder that looks back at all of it before every word.
+    """A bidirectional encoder, and a decoder that attends to all of its states before every word.
 
     Bahdanau et al. 2014, appendix A: the attention and the read-out see the decoder's state before the word, s_{i-1}.
-    The preset "paper" is RNNsearch as it stands there. By default we differ in dropout on embeddings, encoder states
-    and the read-out, in initial weights, and in one table for embeddings and output layer.
+    The preset "paper" is RNNsearch as described there. The defaults differ in dropout on embeddings, encoder states and
+    the read-out, in initial weights, and in one table for embeddings and output layer.
     """
 
     jobs: ClassVar[frozenset[str]] = frozenset({"pairs"})
@@ -134,13 +134,13 @@ class Bahdanau(nn.Module):
                 nn.init.zeros_(self.attention.energy)
 
     def forward(self, batch: Batch, trace: Trace | None = None) -> Float[Tensor, "B T D"]:
-        assert batch.target is not None, "a batch without a target can only be begun"
+        assert batch.target is not None, "forward needs a target"
         memory, keys, state = self.encode(batch)
         embedded = self.dropout(self.embeddings.target(batch.target))
         states, contexts, weights = [], [], []
         for inputs in self.decoder_inputs(embedded).unbind(1):
             context, weight = self.attention(state[:, None], keys, memory, batch.source_keep)
-            states.append(state)  # before it reads the word: the read-out wants s_{i-1}
+            states.append(state)  # before it reads the word: the read-out needs s_{i-1}
             contexts.append(context[:, 0])
             weights.append(weight)
             state = self.advance(inputs, context[:, 0], state)
@@ -159,7 +159,7 @@ class Bahdanau(nn.Module):
         """Return the encoder's states, the attention's keys made of them, and the decoder's first state."""
         embedded = self.dropout(self.embeddings.source(batch.source))
         memory, first_backward = self.encoder(embedded, batch.source_keep)
-        # Under autocast every step of the loop would convert it anew: 3 % of a training (docs/recipes.md).
+        # Under autocast every step of the loop would convert it again: 3 % of the time (docs/recipes.md).
         memory = for_products(self.dropout(memory))
         return memory, self.attention.key(memory), torch.tanh(self.initial(first_backward))
 

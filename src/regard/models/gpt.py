@@ -1,6 +1,6 @@
 """The decoder-only Transformer: a language model, and a translator that reads the source as the beginning of its text.
 
-Radford et al. 2019 (GPT-2), and by default the shape that such models have today. Knows batches of ids. Knows no text,
+Radford et al. 2019 (GPT-2), and by default the architecture that is common today. Knows batches of ids. Knows no text,
 no loss and no search.
 """
 
@@ -25,7 +25,7 @@ from regard.nn.trace import Trace
 
 
 class GPTConfig(BaseModel):
-    """Settings of the decoder-only Transformer. The defaults are today's shape; the presets "gpt2..." are GPT-2's."""
+    """Settings of the decoder-only Transformer. The defaults are current practice, the presets "gpt2..." GPT-2."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
@@ -36,38 +36,38 @@ class GPTConfig(BaseModel):
     """How many layers there are."""
 
     n_heads: int = Field(4, ge=1, le=2**10)
-    """How many heads an attention has; a divisor of `width`, and with rotary positions the width of a head is even."""
+    """The number of attention heads; it must divide `width`, and with rotary positions a head's width must be even."""
 
     n_kv_heads: int | None = Field(None, ge=1, le=2**10)
-    """How many heads the keys and values have, each shared by a group of heads (Ainslie et al. 2023): a divisor of
-    `n_heads`; not set, as many as that.
+    """The number of heads of keys and values, each shared by a group of query heads (Ainslie et al. 2023). It must
+    divide `n_heads`; not set, it equals `n_heads`.
     """
 
     feed_forward: int | None = Field(None, ge=1, le=2**17)
     """The inner width of a feed-forward layer; not set, four times `width`, or 8/3 of it with `activation` "swiglu"."""
 
     context: int = Field(128, ge=2, le=2**20)
-    """The tokens of a window of running text, and the most that are attended to when text is continued; of pairs, only
-    learned positions are so many.
+    """The number of tokens in a window of running text, and the maximum that is attended to when text is continued. For
+    pairs it is only the number of learned positions.
     """
 
     # The first format of bundles called it "window".
     attention_span: int | None = Field(None, ge=1, le=2**20, validation_alias=AliasChoices("attention_span", "window"))
-    """How many tokens, itself included, a position looks back at; not set, all."""
+    """How many tokens, its own included, a position attends to; not set, all."""
 
     ngrams: int = Field(1, ge=1, le=8)
-    """The length up to which n-grams are embedded, too: the last 2, 3 .. `ngrams` tokens together, each length in a
-    hashed table (Pagnoni et al. 2024); 1 is none.
+    """The maximum length of the n-grams that are embedded, too: the last 2, 3 .. `ngrams` tokens together, each length
+    in a hashed table of its own (Pagnoni et al. 2024); 1 means none.
     """
 
     ngram_buckets: int = Field(8192, ge=1, le=2**26)
-    """How many entries the table of each length of n-grams has."""
+    """The number of entries in the table of each n-gram length."""
 
     ngram_dropout: float = Field(0.5, ge=0, lt=1)
-    """The share of the n-grams that are left out in training, without which the tables lead to overfitting."""
+    """The share of the n-grams that are left out in training; without this the tables overfit."""
 
     positions: Literal["rotary", "learned"] = "rotary"
-    """How a position is told: "rotary" turns queries and keys by it (Su et al. 2021), "learned" adds an embedding."""
+    """How positions are encoded: "rotary" rotates queries and keys (Su et al. 2021), "learned" adds an embedding."""
 
     norm: Literal["rms", "layer"] = "rms"
     """The kind of norm before each sub-layer: "rms" is RMSNorm (Zhang and Sennrich 2019), "layer" LayerNorm."""
@@ -82,22 +82,22 @@ class GPTConfig(BaseModel):
     """Whether linear layers, and layer norms, have a bias."""
 
     mix: bool = True
-    """Whether the embedding is added again before each layer, by two learned numbers."""
+    """Whether the embedding is added again before each layer, weighted by two learned numbers."""
 
     initialisation: Literal["zero", "gpt2"] = "zero"
-    """How weights begin: "zero" starts every layer as nothing added; "gpt2" draws from N(0, .02^2), scaled down with
-    depth for what is added.
+    """How weights are initialised: "zero" so that no layer adds anything at first; "gpt2" from N(0, .02^2), scaled down
+    with depth for what is added.
     """
 
     dropout_rate: float = Field(0.1, ge=0, lt=1)
-    """The share that is left out in training: of embeddings, and of what sub-layers add."""
+    """The dropout rate of embeddings, and of what sub-layers add."""
 
     tied: bool = False
-    """Whether input and output have one table; else the output starts at zero."""
+    """Whether input and output share one table; otherwise the output starts at zero."""
 
     @classmethod
     def small(cls) -> "GPTConfig":
-        """Return the settings of a model that is built and run in no time, on which the family is proven."""
+        """Return the settings of a small, fast model, on which the family is proven."""
         return cls(width=32, n_layers=2, n_kv_heads=2)
 
     @property
@@ -135,7 +135,7 @@ class GPT(nn.Module):
     """A stack of causal self-attention and feed-forward layers over one sequence: the source, if any, then the target.
 
     Pairs are read as source, EOS, BOS, target, where BOS separates the two; only the target is predicted. Running text
-    has no source. Padding may stand between the two, so positions are counted over real tokens.
+    has no source. There may be padding between the two, so positions are counted over real tokens.
     """
 
     jobs: ClassVar[frozenset[str]] = frozenset({"pairs", "text"})
@@ -146,7 +146,7 @@ class GPT(nn.Module):
         self.never_written = control_ids(n_control)
         assert source_vocabulary == target_vocabulary, "one sequence has one vocabulary"
         self.config = config
-        # One table to read with in any case; config.tied says whether the output shares it.
+        # Source and target share one table in any case; config.tied says whether the output shares it, too.
         self.embeddings = Embeddings(source_vocabulary, target_vocabulary, config.width, "all")
         ngrams = config.ngrams, config.ngram_buckets, config.width, config.ngram_dropout
         self.ngrams = NgramEmbeddings(*ngrams) if config.ngrams > 1 else None
@@ -155,8 +155,8 @@ class GPT(nn.Module):
         self.positions = nn.Embedding(self.n_positions, config.width) if self.n_positions else None
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.n_layers))
         self.norm = make_norm(config)
-        # Of zeros, it starts at a loss of log V. A tied one predicts the token it has just read at first, which costs
-        # 11 nats with 356 pieces.
+        # With zeros, training starts at a loss of log V. A tied output at first predicts the token that was just read,
+        # which costs 11 nats with 356 pieces.
         self.separate_output = None if config.tied else nn.Parameter(torch.zeros(target_vocabulary, config.width))
         self.dropout = Dropout(config.dropout_rate)
         self.initialise()
@@ -172,29 +172,29 @@ class GPT(nn.Module):
             elif isinstance(module, nn.Embedding):
                 nn.init.normal_(module.weight, std=0.02 if gpt2 else self.config.width**-0.5)
         if self.ngrams is not None:
-            self.ngrams.initialise()  # the loop above has drawn its tables, too
+            self.ngrams.initialise()  # the loop above has initialised its tables, too
         for layer in cast(list[Layer], self.layers):
-            for added in (layer.attention.output, layer.feed_forward.outer):  # two a layer, hence 2 n_layers
+            for added in (layer.attention.output, layer.feed_forward.outer):  # two per layer, hence 2 n_layers
                 nn.init.normal_(added.weight, std=0.02 * (2 * self.config.n_layers) ** -0.5 if gpt2 else 0.0)
 
     def forward(self, batch: Batch, trace: Trace | None = None) -> Float[Tensor, "B T D"]:
-        assert batch.target is not None and batch.target_keep is not None, "a batch without a target can only be begun"
+        assert batch.target is not None and batch.target_keep is not None, "forward needs a target"
         n_source = batch.source.shape[1]
-        parts = [self.embed(batch.source)] if n_source else []  # an empty one has a gradient as large as the tables
+        parts = [self.embed(batch.source)] if n_source else []  # an empty one would have a gradient of the tables' size
         # The first n-grams of the target begin in the source.
         embedded = torch.cat([*parts, self.embed(batch.target, self.recent(batch.source, batch.source_keep))], dim=1)
         keep = torch.cat([batch.source_keep, batch.target_keep], dim=1)  # (B, S + T)
         return self.norm(self.read(embedded, keep, n_source, trace)[0][:, n_source:])
 
     def embed(self, ids: Int[Tensor, "B L"], before: Int[Tensor, "B N"] | None = None) -> Float[Tensor, "B L D"]:
-        """Return the embeddings of tokens; before: what stands in front of them, None for nothing."""
+        """Return the embeddings of tokens; before: the tokens in front of them, None for no tokens."""
         embedded = self.embeddings.target(ids)
         if self.ngrams is None:
             return embedded
         return embedded + self.ngrams(ids, ids.new_zeros(len(ids), self.ngrams.n_before) if before is None else before)
 
     def recent(self, ids: Int[Tensor, "B L"], keep: Bool[Tensor, "B L"]) -> Int[Tensor, "B N"] | None:
-        """Return the last of the given tokens, as many as the embedding of the next one looks back at."""
+        """Return the last of the given tokens, as many as the n-grams of the next token need."""
         return None if self.ngrams is None else self.ngrams.last_of(ids, keep)
 
     def logits(self, hidden: Float[Tensor, "*lead D"]) -> Float[Tensor, "*lead V"]:
@@ -209,7 +209,7 @@ class GPT(nn.Module):
     ) -> tuple[Float[Tensor, "B L D"], list[KeysValues]]:
         """Return the last layer's output, and the keys and values of every layer.
 
-        Padding at the end needs no mask, since nothing real comes after it; only between source and target it does.
+        Padding at the end needs no mask, since nothing real comes after it; padding between source and target does.
         """
         length = keep.shape[1]
         gap = 0 < n_source < length
@@ -229,7 +229,7 @@ class GPT(nn.Module):
         length = keep.shape[1]
         earlier = torch.ones(length, length, dtype=torch.bool, device=keep.device).tril() & keep[:, None]  # (B, L, L)
         if self.config.attention_span is not None:
-            # A span is of real tokens, not of cells.
+            # A span counts real tokens, not cells.
             earlier = earlier & (positions[:, :, None] - positions[:, None] < self.config.attention_span)
         return earlier[:, None]
 
@@ -243,13 +243,13 @@ class GPT(nn.Module):
         if (n_tokens := int(positions.max()) + 1) > self.config.context:
             raise DataError(
                 f"A sequence has {n_tokens:,} tokens, source and target together; this model has learned "
-                f"{self.config.context:,} positions. Shorten it, or train with model.positions=rotary or more "
+                f"{self.config.context:,} positions. Shorten it, or train with model.positions=rotary or a larger "
                 "model.context."
             )
         return self.dropout(embedded + self.positions(positions))
 
     def turning(self, positions: Int[Tensor, "#B L"]) -> Turns | None:
-        """Return the angles by which queries and keys are turned, or None if positions were added already."""
+        """Return the angles by which queries and keys are rotated, or None if positions were added already."""
         return turns(positions, self.config.head_width) if self.positions is None else None
 
     def begin(self, batch: Batch) -> State:
@@ -261,7 +261,7 @@ class GPT(nn.Module):
         empty = self.output_weight.new_empty(n, self.config.kv_heads, 0, self.config.head_width)
         caches = [(empty, empty)] * self.config.n_layers
         if n_source:
-            # Keys of padding are among them; `visible_source` hides them.
+            # They include keys of padding; `visible_source` hides these.
             _, caches = self.read(self.embed(batch.source), batch.source_keep, n_source)
         for i, (keys, values) in enumerate(caches):
             sentences[f"{i}.keys"], sentences[f"{i}.values"] = keys, values
@@ -293,7 +293,7 @@ class GPT(nn.Module):
 
 
 class Layer(nn.Module):
-    """Causal self-attention, then a feed-forward layer, each added to what it read normalised."""
+    """Causal self-attention, then a feed-forward layer; each reads a normalised input, and its output is added."""
 
     def __init__(self, config: GPTConfig) -> None:
         super().__init__()
@@ -336,7 +336,7 @@ class Layer(nn.Module):
         keep: Bool[Tensor, "N beams S"],
         past: PastKeysValues,
     ) -> tuple[Float[Tensor, "R 1 D"], NewKeysValues]:
-        """Return the output for one new position, and the keys and values of all positions behind the source."""
+        """Return the output for one new position, and the keys and values of all positions after the source."""
         x = self.mixed(x, start)
         attended, cache = self.attention.step(self.attention_norm(x), turning, source, keep, past)
         # No dropout: steps are for a model in evaluation mode.
@@ -344,7 +344,7 @@ class Layer(nn.Module):
         return x + self.feed_forward(self.feed_forward_norm(x)), cache
 
     def mixed(self, x: Float[Tensor, "B L D"], start: Float[Tensor, "B L D"]) -> Float[Tensor, "B L D"]:
-        """Return x with the first layer's input added again, in learned shares."""
+        """Return x with the first layer's input added again, with learned weights."""
         return x if self.mix is None else self.mix[0] * x + self.mix[1] * start
 
 

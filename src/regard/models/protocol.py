@@ -1,4 +1,4 @@
-"""What every family can do. Search, serving and inspection know only this."""
+"""The interface of every family. Search, serving and inspection use only this."""
 
 from typing import Protocol, runtime_checkable
 
@@ -9,7 +9,7 @@ from regard.nn.state import State
 from regard.nn.trace import Trace
 
 
-@runtime_checkable  # sees names and no signatures; tests/contract holds what they mean
+@runtime_checkable  # checks names, not signatures; tests/contract checks their meaning
 class Model(Protocol):
     """A sequence model. B batch, T target positions, D width, V vocabulary, R hypotheses."""
 
@@ -18,12 +18,12 @@ class Model(Protocol):
         ...
 
     def logits(self, hidden: Tensor) -> Tensor:
-        """Return the logits (..., V) of hidden states (..., D), minus infinity for what is never written."""
+        """Return the logits (..., V) of hidden states (..., D), minus infinity for ids that are never generated."""
         ...
 
     @property
     def never_written(self) -> slice:
-        """Return the ids that have no part in the softmax: the control ids of the vocabulary."""
+        """Return the ids that are excluded from the softmax: the control ids of the vocabulary."""
         ...
 
     @property
@@ -33,19 +33,19 @@ class Model(Protocol):
 
     @property
     def n_positions(self) -> int | None:
-        """Return how many tokens of source and target together there are positions for; None is any number."""
+        """Return how many tokens of source and target together there are positions for; None means any number."""
         ...
 
     @property
     def context_length(self) -> int | None:
-        """Return how many tokens of running text are attended to at most; None if the model continues no text."""
+        """Return how many tokens of running text are attended to at most; None if the model cannot continue text."""
         ...
 
     def begin(self, batch: Batch) -> State:
-        """Encode the source and return the state with one hypothesis a sentence that has read nothing yet."""
+        """Encode the source and return the state with one hypothesis per sentence, which has read nothing yet."""
         ...
 
     def step(self, last: Tensor, state: State) -> tuple[Tensor, State]:
-        """Read one token a hypothesis, ids (R,), and return logits (R, V) for the next and the new state."""
-        # The searches write minus infinity into these logits, so every step makes a tensor of its own.
+        """Read one token per hypothesis, ids (R,), and return logits (R, V) for the next one and the new state."""
+        # The searches write minus infinity into these logits, so every step makes a new tensor.
         ...

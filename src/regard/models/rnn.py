@@ -51,16 +51,16 @@ class RNNConfig(BaseModel):
     """Whether the source is read backwards, as Sutskever et al. 2014 did with an encoder of one direction."""
 
     dropout_rate: float = Field(0.3, ge=0, lt=1)
-    """The share that is left out in training: of embeddings, the source's summary, the read-out and between layers."""
+    """The dropout rate of embeddings, of the source's summary, of the read-out and between layers."""
 
     tied: Literal["all", "target", "none"] = "all"
-    """What shares one table: "all" source embedding, target embedding and output layer, for which both sides have one
-    vocabulary; "target" the last two (Press and Wolf 2017); "none" nothing.
+    """Which weights are shared: "all" means source embedding, target embedding and output layer, for which both sides
+    need one vocabulary; "target" the last two (Press and Wolf 2017); "none" no weights.
     """
 
     @classmethod
     def small(cls) -> "RNNConfig":
-        """Return the settings of a model that is built and run in no time, on which the family is proven."""
+        """Return the settings of a small, fast model, on which the family is proven."""
         return cls(width=32, embedding_width=32)
 
     @property
@@ -69,9 +69,9 @@ class RNNConfig(BaseModel):
 
 
 class RNN(nn.Module):
-    """An encoder that squeezes the source into its last states, and a decoder that unfolds them again.
+    """An encoder that compresses the source into its last states, and a decoder that begins with them.
 
-    With summary="constant" this is RNNencdec, to which Bahdanau et al. 2014 compare. We differ in PyTorch's cells,
+    With summary="constant" this is RNNencdec, to which Bahdanau et al. 2014 compare. It differs in PyTorch's cells,
     whose GRU applies the reset gate after the product, in a read-out that sees the state after the word, and in
     dropout.
     """
@@ -87,12 +87,12 @@ class RNN(nn.Module):
         self.config = config
         width, embedding = config.width, config.embedding_width
         cell = CELLS[config.cell]
-        n_states = config.n_layers * (2 if config.cell == "lstm" else 1)  # an LSTM has a cell beside it
+        n_states = config.n_layers * (2 if config.cell == "lstm" else 1)  # an LSTM has a cell state as well
         n_final = n_states * (2 if config.bidirectional else 1)
         context = width if config.summary == "constant" else 0
         self.embeddings = Embeddings(source_vocabulary, target_vocabulary, embedding, config.tied)
         layers: dict[str, Any] = {"num_layers": config.n_layers, "batch_first": True}
-        if config.n_layers > 1:  # PyTorch's is between layers, and it warns where there is no between
+        if config.n_layers > 1:  # PyTorch's dropout is between layers; with one layer it warns
             layers["dropout"] = config.dropout_rate
         self.encoder = cell(embedding, width, bidirectional=config.bidirectional, **layers)
         self.initial = nn.Linear(n_final * width, n_states * width)
@@ -104,7 +104,7 @@ class RNN(nn.Module):
 
     def forward(self, batch: Batch, trace: Trace | None = None) -> Float[Tensor, "B T D"]:  # noqa: ARG002
         """Return the hidden states. There is no attention, so nothing is recorded."""
-        assert batch.target is not None, "a batch without a target can only be begun"
+        assert batch.target is not None, "forward needs a target"
         context, state = self.encode(batch)
         contexts = context[:, None].expand(-1, batch.target.shape[1], -1)  # (B, T, C)
         embedded = self.dropout(self.embeddings.target(batch.target))
@@ -119,7 +119,7 @@ class RNN(nn.Module):
         return self.embeddings.output
 
     def encode(self, batch: Batch) -> tuple[Float[Tensor, "B C"], dict[str, Float[Tensor, "B L H"]]]:
-        """Return the constant context (of no width with summary="initial") and the decoder's first state."""
+        """Return the constant context (of width 0 with summary="initial") and the decoder's first state."""
         lengths = batch.source_keep.sum(1)
         source = backwards(batch.source, lengths) if self.config.reverse_source else batch.source
         embedded = self.dropout(self.embeddings.source(source))
@@ -128,11 +128,11 @@ class RNN(nn.Module):
         _, final = run_cell(self.encoder, packed)
         final = final if isinstance(final, tuple) else (final,)  # each (layers * directions, B, H)
         summary = self.dropout(torch.cat([x.transpose(0, 1).flatten(1) for x in final], dim=-1))  # (B, n_final * H)
-        # A context of no width can be concatenated like any other.
+        # A context of width 0 can be concatenated like any other.
         context = torch.tanh(self.context(summary)) if self.context else summary[:, :0]
-        initial = self.initial(summary).to(self.initial.weight.dtype)  # under autocast it has another
+        initial = self.initial(summary).to(self.initial.weight.dtype)  # under autocast it has another type
         states = initial.unflatten(-1, (len(final), self.config.n_layers, -1)).unbind(1)  # (B, L, H)
-        # A hidden state is between -1 and 1, and a cell is not.
+        # A hidden state is between -1 and 1; a cell state is not.
         first = {"hidden": torch.tanh(states[0])}
         if len(states) > 1:
             first["cell"] = states[1]
@@ -170,7 +170,7 @@ class RNN(nn.Module):
 def run_cell(cell: nn.RNNBase, inputs: Tensor | PackedSequence, state: Any = None) -> Any:
     """Return the states of all steps and the last ones, on a GPU in float32.
 
-    Autocast gives cuDNN's cells float16, whatever it was asked for, and the gradients of a mean over thousands of
+    Autocast gives cuDNN's cells float16, whatever its type is, and the gradients of a mean over thousands of
     tokens are too small for that.
     """
     with torch.autocast("cuda", enabled=False):
@@ -185,9 +185,9 @@ def backwards(source: Int[Tensor, "B S"], lengths: Int[Tensor, " B"]) -> Int[Ten
 
 
 def initialise(module: nn.Module) -> None:
-    """Draw linear weights as Glorot and Bengio 2010, equation 16, and recurrent ones orthogonal; biases start at zero.
+    """Draw linear weights as in Glorot and Bengio 2010, equation 16, and orthogonal recurrent ones; biases are zero.
 
-    But the forget gates of an LSTM start open, with a bias of one (Jozefowicz et al. 2015).
+    Only the forget gates of an LSTM start open, with a bias of one (Jozefowicz et al. 2015).
     """
     if isinstance(module, nn.Linear):
         nn.init.xavier_uniform_(module.weight)
@@ -196,7 +196,7 @@ def initialise(module: nn.Module) -> None:
         for name, parameter in module.named_parameters():
             for gate, block in enumerate(parameter.data.split(module.hidden_size)):  # LSTM: input, forget, cell, output
                 if "bias" in name:
-                    # PyTorch adds up two biases a gate, so only one of them is one.
+                    # PyTorch adds two biases per gate, so only one of them is one.
                     block.fill_(float(isinstance(module, nn.LSTM) and gate == 1 and name.startswith("bias_ih")))
                 else:
                     nn.init.orthogonal_(block) if "weight_hh" in name else nn.init.xavier_uniform_(block)

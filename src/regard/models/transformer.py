@@ -27,10 +27,10 @@ class TransformerConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
     width: int = Field(128, ge=2, le=2**15, multiple_of=2)
-    """The width of embeddings and layers; even, since half of a position is sines and half cosines."""
+    """The width of embeddings and layers; it must be even, since half of a position is sines and half cosines."""
 
     n_heads: int = Field(4, ge=1, le=2**10)
-    """How many heads an attention has; a divisor of `width`."""
+    """The number of attention heads; it must divide `width`."""
 
     n_encoder_layers: int = Field(4, ge=1, le=256)
     """How many layers the encoder has."""
@@ -42,7 +42,7 @@ class TransformerConfig(BaseModel):
     """The inner width of a feed-forward layer."""
 
     dropout_rate: float = Field(0.3, ge=0, lt=1)
-    """The share that is left out in training: of embeddings, of what sub-layers add, and inside feed-forward layers."""
+    """The dropout rate of embeddings, of what sub-layers add, and inside feed-forward layers."""
 
     activation: Activation = "relu"
     """The nonlinearity of the feed-forward layers, which with "swiglu" have a third matrix (Shazeer 2020)."""
@@ -51,21 +51,21 @@ class TransformerConfig(BaseModel):
     """Whether queries and keys are normalised (Henry et al. 2020)."""
 
     norm: Literal["pre", "post"] = "pre"
-    """What is normalised: "pre" the input of each sub-layer, "post" the sum behind it (Vaswani et al. 2017)."""
+    """What is normalised: "pre" the input of each sub-layer, "post" the sum after it (Vaswani et al. 2017)."""
 
     tied: Literal["all", "target", "none"] = "all"
-    """What shares one table: "all" source embedding, target embedding and output layer, for which both sides have one
-    vocabulary; "target" the last two (Press and Wolf 2017); "none" nothing.
+    """Which weights are shared: "all" means source embedding, target embedding and output layer, for which both sides
+    need one vocabulary; "target" the last two (Press and Wolf 2017); "none" no weights.
     """
 
     initialisation: Literal["zero", "glorot"] = "zero"
-    """How weights begin: "zero" starts every sub-layer as nothing added, which trains faster with pre-norm
-    (docs/recipes.md); "glorot" draws all linear weights (Glorot and Bengio 2010).
+    """How weights are initialised: "zero" so that no sub-layer adds anything at first, which trains faster with
+    pre-norm (docs/recipes.md); "glorot" draws all linear weights (Glorot and Bengio 2010).
     """
 
     @classmethod
     def small(cls) -> "TransformerConfig":
-        """Return the settings of a model that is built and run in no time, on which the family is proven."""
+        """Return the settings of a small, fast model, on which the family is proven."""
         return cls(width=32, n_encoder_layers=2, n_decoder_layers=2, feed_forward=64)
 
     @property
@@ -107,17 +107,17 @@ class Transformer(nn.Module):
         self.encoder_norm = nn.LayerNorm(config.width) if config.norm == "pre" else nn.Identity()
         self.decoder_norm = nn.LayerNorm(config.width) if config.norm == "pre" else nn.Identity()
         self.dropout = Dropout(config.dropout_rate)
-        self.apply(initialise)  # linear layers only: the embeddings have drawn theirs
+        self.apply(initialise)  # linear layers only: the embeddings are initialised already
         if config.initialisation == "zero":
             for layer in cast(list[EncoderLayer | DecoderLayer], [*self.encoder, *self.decoder]):
                 for added in layer.added:
                     nn.init.zeros_(added.weight)
 
     def forward(self, batch: Batch, trace: Trace | None = None) -> Float[Tensor, "B T D"]:
-        assert batch.target is not None, "a batch without a target can only be begun"
+        assert batch.target is not None, "forward needs a target"
         memory = self.encode(batch, trace)
         n = batch.target.shape[1]
-        # A target's padding comes after all that is real, so the causal mask hides it, too.
+        # A target's padding comes after all real tokens, so the causal mask hides it, too.
         causal = torch.ones(n, n, dtype=torch.bool, device=batch.target.device).tril()
         x = self.place(self.embeddings.target(batch.target), torch.arange(n, device=batch.target.device))
         for i, layer in enumerate(self.decoder):
@@ -132,7 +132,7 @@ class Transformer(nn.Module):
         return self.embeddings.output
 
     def encode(self, batch: Batch, trace: Trace | None = None) -> Float[Tensor, "B S D"]:
-        """Return the source as the encoder sees it."""
+        """Return the encoder's last states."""
         positions = torch.arange(batch.source.shape[1], device=batch.source.device)
         x = self.place(self.embeddings.source(batch.source), positions)
         keep = batch.source_keep[:, None, None]  # (B, 1, 1, S)
@@ -149,7 +149,7 @@ class Transformer(nn.Module):
         memory = self.encode(batch)
         n, width, heads = len(memory), self.config.width, self.config.n_heads
         sentences = {"keep": batch.source_keep}
-        # One number would do, but search selects and repeats what a state holds by rows.
+        # One number would suffice, but search selects and repeats what a state holds by rows.
         rows = {"position": torch.zeros(n, 1, dtype=torch.long, device=memory.device)}
         for i, layer in enumerate(cast(list[DecoderLayer], self.decoder)):
             sentences[f"{i}.keys"], sentences[f"{i}.values"] = layer.cross.keys_values(memory)
@@ -264,7 +264,7 @@ def make_feed_forward(config: TransformerConfig) -> FeedForward:
 
 
 def initialise(module: nn.Module) -> None:
-    """Draw linear weights uniformly as Glorot and Bengio 2010, equation 16; biases start at zero."""
+    """Draw linear weights uniformly as in Glorot and Bengio 2010, equation 16; biases start at zero."""
     if isinstance(module, nn.Linear):
         nn.init.xavier_uniform_(module.weight)
         nn.init.zeros_(module.bias)

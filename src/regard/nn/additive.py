@@ -1,4 +1,4 @@
-"""Additive attention, as the first attention was."""
+"""Additive attention, the first kind of attention."""
 
 import torch
 from jaxtyping import Bool, Float
@@ -14,7 +14,7 @@ class AdditiveAttention(nn.Module):
         super().__init__()
         self.query = nn.Linear(query_width, width, bias=False)
         self.key = nn.Linear(key_width, width, bias=False)
-        # As PyTorch draws a linear layer that reads so many numbers.
+        # As PyTorch initialises a linear layer with this many inputs.
         self.energy = nn.Parameter(torch.empty(width).uniform_(-(width**-0.5), width**-0.5))
 
     def forward(
@@ -24,8 +24,8 @@ class AdditiveAttention(nn.Module):
         values: Float[Tensor, "B S C"],
         keep: Bool[Tensor, "B S"],
     ) -> tuple[Float[Tensor, "B T C"], Float[Tensor, "B T S"]]:
-        """Return contexts and weights. keys are already projected by `key`, once a sentence."""
-        # In place: the gradient of tanh needs what it returned, that of a sum needs nothing.
+        """Return contexts and weights. keys are already projected by `key`, once per sentence."""
+        # In place: the gradient of tanh needs its output, that of a sum needs nothing.
         hidden = (self.query(queries)[:, :, None] + keys[:, None]).tanh_()  # (B, T, S, A)
         weights = softmax_where(hidden @ self.energy, keep[:, None])  # (B, T, S)
         return weights @ values, weights

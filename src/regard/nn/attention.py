@@ -1,7 +1,7 @@
 """Attention as pure functions, and the two layers made of them.
 
-`attend` is the definition: it spells out the weights. `attend_fast` takes the fastest kernel there is, proven equal to
-it. Which of the two runs is decided by whether somebody handed down a trace.
+`attend` is the definition, which computes the weights explicitly. `attend_fast` uses the fastest kernel available,
+which is proven equal to it. `attend` runs if a trace is passed in, otherwise `attend_fast`.
 """
 
 import torch
@@ -39,19 +39,19 @@ def attend_fast(
 ) -> Float[Tensor, "B H T K"]:
     """Return what `attend` returns, without the weights, from PyTorch's fused kernel or `attend_short`.
 
-    causal: instead of a mask that keeps the lower triangle, for as many queries as keys; PyTorch's leaves out half the
-    work. There is no dropout on the weights: on a CPU that kernel is fused only without it. Its backward pass there
+    causal: replaces a mask that keeps the lower triangle, for as many queries as keys; PyTorch's kernel then skips half
+    the work. There is no dropout on the weights: on a CPU that kernel is fused only without it. Its backward pass there
     takes six times as long in bfloat16 as in float32, so it is given float32.
     """
     assert not causal or (keep is None and q.shape[2] == k.shape[2]), "the kernel's causal mask is aligned top-left"
     if is_short(q, k):
-        # No device is named: what is short is on the CPU.
+        # No device is given: `is_short` implies the CPU.
         lower = torch.ones(q.shape[2], k.shape[2], dtype=torch.bool).tril() if causal else keep
         return attend_short(q, k, v, lower)
     if q.device.type == "cpu" and q.dtype == torch.bfloat16:
         with torch.autocast("cpu", enabled=False):
             return attend_fast(q.float(), k.float(), v.float(), keep, causal=causal).to(q.dtype)
-    # This kernel, too, gives zeros for a row that keeps nothing; a test holds it to that.
+    # This kernel, too, gives zeros for a row that keeps nothing; a test checks that.
     return F.scaled_dot_product_attention(q, k, v, attn_mask=keep, is_causal=causal)
 
 
@@ -63,18 +63,18 @@ def attend_prefixed(
     keys: Float[Tensor, "R G P K"],
     values: Float[Tensor, "R G P K"],
 ) -> Float[Tensor, "R H 1 K"]:
-    """Return the attended values of one query a hypothesis, over a prefix and the hypothesis's own positions.
+    """Return the attended values of one query per hypothesis, over a prefix and the hypothesis's own positions.
 
-    The prefix belongs to a sentence and is not copied for its beams. Equal to `attend` over both side by side, with
+    The prefix belongs to a sentence and is not copied for its beams. Equal to `attend` over both concatenated, with
     each of the G heads of keys and values serving H / G heads of queries (Ainslie et al. 2023).
     """
-    # Head h is of group h // (H / G), as repeat_interleave deals them out in `CausalAttention.forward`.
+    # Head h is in group h // (H / G), as repeat_interleave arranges them in `CausalAttention.forward`.
     n, groups = prefix_keys.shape[:2]
     q, keys, values = (x.unflatten(0, (n, -1)) for x in (q, keys, values))  # (N, beams, ...)
     q = q.squeeze(3).unflatten(2, (groups, -1))  # (N, beams, G, H / G, K)
     to_prefix = torch.einsum("nbghk,ngsk->nbghs", q, prefix_keys)
     to_own = torch.einsum("nbghk,nbgpk->nbghp", q, keys)
-    # A hypothesis's own positions are real, and no more than the span: only the prefix needs a mask.
+    # A hypothesis's own positions are real and within the span: only the prefix needs a mask.
     keep = F.pad(prefix_keep, (0, keys.shape[3]), value=True)[:, :, None, None]  # (N, beams, 1, 1, S + P)
     weights = softmax_where(torch.cat([to_prefix, to_own], dim=-1) * q.shape[-1] ** -0.5, keep)
     for_prefix, for_own = weights.split([to_prefix.shape[-1], to_own.shape[-1]], dim=-1)
@@ -87,13 +87,13 @@ def softmax_where(energies: Float[Tensor, "*shape"], keep: Bool[Tensor, "*#keep"
     """Return the softmax over the last axis among the kept entries; a row that keeps nothing gives zeros."""
     if keep is None:
         return energies.softmax(-1)
-    # Backwards, this fill is also what stops the NaN of an empty row.
+    # In the backward pass this fill also stops the NaN of an empty row.
     weights = energies.masked_fill(~keep, float("-inf")).softmax(-1)
     return weights.masked_fill(~keep, 0.0)  # also turns the NaN of an empty row into zeros
 
 
 def attend_traced(q: Tensor, k: Tensor, v: Tensor, keep: Tensor | None, trace: Trace | None, name: str) -> Tensor:
-    """Return the attended values; with a trace by the explaining path, which records the weights under `name`."""
+    """Return the attended values. With a trace, they come from `attend`, and the weights are recorded as `name`."""
     if trace is None:
         return attend_fast(q, k, v, keep)
     values, weights = attend(q, k, v, keep)
@@ -102,7 +102,7 @@ def attend_traced(q: Tensor, k: Tensor, v: Tensor, keep: Tensor | None, trace: T
 
 
 def split_heads(x: Float[Tensor, "B T D"], n_heads: int) -> Float[Tensor, "B H T K"]:
-    """Return x with its width cut into heads."""
+    """Return x with its width split into heads."""
     return x.unflatten(-1, (n_heads, -1)).transpose(1, 2)
 
 
@@ -146,7 +146,7 @@ class SelfAttention(nn.Module):
         """Return the output for one new position, and keys and values with that position appended."""
         q, k, v = self.project(x)
         keys, values = torch.cat([past_keys, k], dim=2), torch.cat([past_values, v], dim=2)
-        # No mask: all that is kept was read before, and a row of a search has no padding.
+        # No mask: all cached positions come before, and a row of a search has no padding.
         return self.output(merge_heads(attend_fast(q, keys, values))), keys, values
 
 
@@ -161,7 +161,7 @@ class CrossAttention(nn.Module):
         self.output = nn.Linear(width, width)
 
     def keys_values(self, memory: Float[Tensor, "B S D"]) -> tuple[Tensor, Tensor]:
-        """Return the source's keys and values, each (B, H, S, K); in decoding they are computed once a sentence."""
+        """Return the source's keys and values, each (B, H, S, K); in decoding they are computed once per sentence."""
         heads = self.key_value(memory).unflatten(-1, (2, self.n_heads, -1)).permute(2, 0, 3, 1, 4)  # (2, B, H, S, K)
         keys, values = heads.unbind(0)
         return normed(keys) if self.qk_norm else keys, values

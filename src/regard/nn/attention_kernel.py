@@ -1,4 +1,4 @@
-"""Attention in bfloat16 on a CPU, where PyTorch's kernel spends its time on anything but the products."""
+"""Attention in bfloat16 on a CPU, where PyTorch's kernel spends most of its time outside the products."""
 
 import torch
 import torch.nn.functional as F
@@ -9,16 +9,16 @@ from torch.autograd.function import FunctionCtx
 from regard.nn.precision import for_products, product_dtype
 
 MOST_KEYS = 256
-"""Up to how many keys the weights are remembered: their memory grows with the square, as PyTorch's does not."""
+"""Up to how many keys the weights are stored: their memory grows quadratically, unlike that of PyTorch's kernel."""
 
 FEWEST_KEYS = 16
-"""The numbers in a wide vector register; over shorter rows PyTorch's softmax goes one by one, six times as slowly."""
+"""The numbers in a wide vector register; on shorter rows PyTorch's softmax is not vectorised, and six times slower."""
 
 
 def is_short(q: Float[Tensor, "B H T K"], k: Float[Tensor, "B H S K"]) -> bool:
-    """Return whether `attend_short` is the one to take: more than one query, not too many keys, bfloat16 on a CPU.
+    """Return whether to use `attend_short`: more than one query, not too many keys, bfloat16 on a CPU.
 
-    In float32 PyTorch's kernel was as fast where it was measured.
+    In float32 PyTorch's kernel was measured to be as fast.
     """
     # Autocast's type counts: q may still be float32 and be rounded by the product only.
     here = q.device.type == "cpu" and product_dtype(q) == torch.bfloat16
@@ -31,12 +31,12 @@ def attend_short(
     v: Float[Tensor, "B H S K"],
     keep: Bool[Tensor, "*#keep"] | None = None,
 ) -> Float[Tensor, "B H T K"]:
-    """Return what `attend` returns, without the weights, which are remembered in the type of the products."""
+    """Return what `attend` returns, without the weights, which are stored in the type of the products."""
     q, k, v = for_products(q), for_products(k), for_products(v)
     n_keys = k.shape[2]
     if (missing := FEWEST_KEYS - n_keys) > 0:
         k, v = F.pad(k, (0, 0, 0, missing)), F.pad(v, (0, 0, 0, missing))
-        # A mask that is broadcast over the keys must have all of them before it can get more.
+        # A mask that is broadcast over the keys must be expanded before it can be padded.
         keep = torch.ones(n_keys, dtype=torch.bool) if keep is None else keep.expand(*keep.shape[:-1], n_keys)
         keep = F.pad(keep, (0, missing))
     # Types are chosen by hand inside, since the backward pass runs outside of autocast.
@@ -45,9 +45,9 @@ def attend_short(
 
 
 class _ShortAttention(torch.autograd.Function):
-    """Products are taken in the type of q, k and v, the softmax and its backward pass in float32 at least.
+    """Products are computed in the type of q, k and v, the softmax and its backward pass in at least float32.
 
-    The latter takes ten times as long in bfloat16 where a row is no multiple of a register.
+    The latter takes ten times as long in bfloat16 if a row is not a multiple of a register.
     """
 
     @staticmethod
@@ -56,8 +56,8 @@ class _ShortAttention(torch.autograd.Function):
         # k and v may be strided views of one projection, and both passes read them: they are copied once.
         q, k, v = q * q.shape[-1] ** -0.5, k.contiguous(), v.contiguous()
         energies = (q @ k.mT).to(exact)  # (B, H, T, S)
-        if keep is not None:  # a sum takes a fifth of the time of a choice
-            # The lowest number and not infinity: a row that keeps nothing stays finite, and is set to zero below.
+        if keep is not None:  # adding takes a fifth of the time of selecting
+            # The lowest number, not infinity: a row that keeps nothing stays finite, and is set to zero below.
             energies += torch.zeros(keep.shape, dtype=exact).masked_fill_(~keep, torch.finfo(exact).min)
         weights = energies.softmax(-1)
         if keep is not None and not (sees := keep.any(-1, keepdim=True)).all():
@@ -72,7 +72,7 @@ class _ShortAttention(torch.autograd.Function):
         exact = torch.promote_types(q.dtype, torch.float32)
         grad = grads[0].contiguous()
         by_weights = (grad @ v.mT).to(exact)
-        # Private, but what autograd calls behind a softmax; the tests compare it with `attend`.
+        # A private function, but the one that autograd calls for a softmax; the tests compare the result with `attend`.
         by_energies = torch._softmax_backward_data(by_weights, weights.to(exact), -1, exact).to(q.dtype)
         # The q that was saved is scaled, so k's gradient is right as it is, and only q's own needs the factor.
         return (by_energies @ k).mul_(q.shape[-1] ** -0.5), by_energies.mT @ q, weights.mT @ grad, None

@@ -1,4 +1,4 @@
-"""Causal self-attention as decoder-only models have it: over a whole sequence, or one new position at a time."""
+"""Causal self-attention of decoder-only models: over a whole sequence, or for one new position at a time."""
 
 import torch
 from jaxtyping import Bool, Float
@@ -20,7 +20,7 @@ class CausalAttention(nn.Module):
     """Attention of every position to itself and the ones before it; one product makes queries, keys and values.
 
     Each of the n_kv_heads keys and values serves a group of heads (Ainslie et al. 2023). qk_norm normalises queries and
-    keys (Henry et al. 2020). span: how many positions back, its own included, one may look; None is all.
+    keys (Henry et al. 2020). span: how many positions, its own included, one attends to; None means all.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class CausalAttention(nn.Module):
     def project(
         self, x: Float[Tensor, "B L D"], turning: Turns | None
     ) -> tuple[Float[Tensor, "B H L K"], Float[Tensor, "B G L K"], Float[Tensor, "B G L K"]]:
-        """Return queries, keys and values; queries and keys normalised and turned as the settings say."""
+        """Return queries, keys and values; queries and keys normalised and rotated as the settings say."""
         heads = self.qkv(x).unflatten(-1, (-1, self.width_head)).transpose(1, 2)  # (B, H + 2G, L, K)
         q, k, v = heads.split(self.heads, dim=1)
         if self.qk_norm:
@@ -55,17 +55,17 @@ class CausalAttention(nn.Module):
     ) -> tuple[Float[Tensor, "B L D"], KeysValues]:
         """Return the output, and the keys and values that later positions attend to.
 
-        visible: which positions may be attended to; None is all up to its own. The first n_source positions are a
-        source, whose weights a trace gets apart.
+        visible: which positions may be attended to; None means all up to its own. The first n_source positions are
+        a source, whose weights a trace records separately.
         """
         q, k, v = self.project(x, turning)
         group = self.heads[0] // self.heads[1]
-        # The kernels want as many heads of keys as of queries; the cache gets those of each group once.
+        # The kernels need as many heads of keys as of queries; the cache stores those of each group once.
         keys, values = (y.repeat_interleave(group, dim=1) if group > 1 else y for y in (k, v))
         if trace is None:
             attended = attend_fast(q, keys, values, visible, causal=visible is None)
         else:
-            # Without a mask `attend` looks at what comes later: `GPT.read` spells one out for a trace.
+            # Without a mask `attend` would attend to later positions: `GPT.read` makes one for a trace.
             attended, weights = attend(q, keys, values, visible)
             if n_source:
                 trace.record(f"{name}.source", weights[:, :, :n_source, :n_source])  # (B, H, S, S)
@@ -80,10 +80,10 @@ class CausalAttention(nn.Module):
         keep: Bool[Tensor, "N beams S"],
         past: PastKeysValues,
     ) -> tuple[Float[Tensor, "R 1 D"], NewKeysValues]:
-        """Return the output for one new position, and the keys and values of all positions behind the source."""
+        """Return the output for one new position, and the keys and values of all positions after the source."""
         q, k, v = self.project(x, turning)
         keys, values = torch.cat([past[0], k], dim=2), torch.cat([past[1], v], dim=2)
-        # What has left the span is dropped here; in the source it is keep that leaves it out.
+        # Positions outside the span are dropped here; in the source, keep excludes them.
         if self.span is not None:
             keys, values = keys[:, :, -self.span :], values[:, :, -self.span :]
         attended = attend_prefixed(q, *source, keep, keys, values)

@@ -7,7 +7,7 @@ from torch.autograd.function import FunctionCtx
 
 
 class _Dropped(torch.autograd.Function):
-    """x * mask * scale, remembering one byte an element."""
+    """x * mask * scale, storing one byte per element."""
 
     @staticmethod
     def forward(ctx: FunctionCtx, x: Tensor, mask: Tensor, scale: float) -> Tensor:
@@ -22,14 +22,14 @@ class _Dropped(torch.autograd.Function):
 
 
 def random_keep(shape: torch.Size, n_dropped: int, device: torch.device) -> Tensor:
-    """Return a mask of bytes that are 0 with probability n_dropped / 256, and else 1.
+    """Return a mask of bytes that are 0 with probability n_dropped / 256, and 1 otherwise.
 
-    Eight random bytes come out of every draw of 64 bits; Bernoulli sampling on a CPU costs six times as much. Bytes,
-    since a CPU compares them in place nine times as fast as into booleans, and multiplies by them twice as fast.
+    Every draw of 64 bits gives eight random bytes; Bernoulli sampling on a CPU takes six times as long. Bytes, since a
+    CPU compares them in place nine times as fast as into booleans, and multiplies by them twice as fast.
     """
     n_words = -(-shape.numel() // 8)
-    # From torch's own generator, whose state a checkpoint holds. The bound is exclusive and cannot be 2^63 in int64:
-    # one word of all never comes.
+    # From torch's own generator, whose state a checkpoint stores. The bound is exclusive and cannot be 2^63 in int64:
+    # one of the 2^64 words is never drawn.
     words = torch.randint(-(2**63), 2**63 - 1, (n_words,), dtype=torch.int64, device=device)
     return words.view(torch.uint8)[: shape.numel()].ge_(n_dropped).view(shape)
 

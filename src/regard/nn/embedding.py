@@ -41,6 +41,6 @@ def table(vocabulary: int, width: int) -> nn.Embedding:
     """Return an embedding table drawn from N(0, 1/width)."""
     embedding = nn.Embedding(vocabulary, width)
     with torch.no_grad():
-        # Where the output shares the table, a normalised state has logits of unit variance then.
+        # If the output shares the table, a normalised state then has logits of unit variance.
         embedding.weight.normal_(std=width**-0.5)
     return embedding

@@ -1,7 +1,7 @@
 """Self-attention from the ground up, rung by rung: from bare dot products to the kernel that models run on.
 
 Each rung is a few lines that can be read alone; it adds one idea to the rung before it, and `nn.ladder_proof`
-shows that nothing else has changed. docs/ladder.md climbs it. The models use `nn.attention`, which is the top of it.
+shows that nothing else has changed. docs/ladder.md explains it. The models use `nn.attention`, the top of the ladder.
 Rungs 1 to 8 follow Raschka, "Build a Large Language Model (From Scratch)", chapter 3.
 """
 
@@ -30,7 +30,7 @@ def similarity(x: Float[Tensor, "T D"]) -> tuple[Float[Tensor, "T D"], Float[Ten
 
 # rand and not randn, as in the book, whose figures the tests repeat.
 class Matrices(nn.Module):
-    """Rung 2. What looks, what is looked at and what is passed on are told apart by three trainable matrices."""
+    """Rung 2. Three trainable matrices make separate queries, keys and values."""
 
     def __init__(self, width_in: int, width_out: int) -> None:
         super().__init__()
@@ -47,7 +47,7 @@ class Matrices(nn.Module):
 
 # No biases, as in the book; GPT-2 has some.
 class LinearLayers(nn.Module):
-    """Rung 3. The same with linear layers, which start from better weights."""
+    """Rung 3. The same with linear layers, which have better initial weights."""
 
     def __init__(self, width_in: int, width_out: int) -> None:
         super().__init__()
@@ -62,9 +62,9 @@ class LinearLayers(nn.Module):
         return weights @ v, weights
 
 
-# The diagonal is kept, so no row is empty and minus infinity is safe; `nn.attention` has to see to empty rows.
+# The diagonal is kept, so no row is empty and minus infinity is safe; `nn.attention` has to handle empty rows.
 class Causal(nn.Module):
-    """Rung 4. A token looks at itself and at what is before it, so that the next word can be learnt without peeping."""
+    """Rung 4. A token attends only to itself and earlier tokens, so that it cannot see the next word."""
 
     def __init__(self, width_in: int, width_out: int) -> None:
         super().__init__()
@@ -81,7 +81,7 @@ class Causal(nn.Module):
 
 
 class WithDropout(nn.Module):
-    """Rung 5. In training some weights are left out at random, so that no token is relied on alone."""
+    """Rung 5. In training some attention weights are dropped at random, so that the model relies on no single token."""
 
     def __init__(self, width_in: int, width_out: int, dropout_rate: float) -> None:
         super().__init__()
@@ -99,9 +99,9 @@ class WithDropout(nn.Module):
         return weights @ v, weights
 
 
-# `.T` would reverse all axes: from here on only the last two change places.
+# `.T` would reverse all axes: from here on only the last two are swapped.
 class Batched(nn.Module):
-    """Rung 6. Several sentences at once: the last two axes are worked on, whatever stands before them."""
+    """Rung 6. Several sentences at once: only the last two axes are used, whatever comes before them."""
 
     def __init__(self, width_in: int, width_out: int, dropout_rate: float = 0.0) -> None:
         super().__init__()
@@ -119,7 +119,7 @@ class Batched(nn.Module):
 
 
 class StackedHeads(nn.Module):
-    """Rung 7. Several heads, each with an eye of its own, side by side."""
+    """Rung 7. Several heads side by side, each with weights of its own."""
 
     def __init__(self, width_in: int, width_head: int, n_heads: int) -> None:
         super().__init__()
@@ -130,7 +130,7 @@ class StackedHeads(nn.Module):
 
 
 class MultiHead(nn.Module):
-    """Rung 8. All heads in one product each, cut apart afterwards, and mixed by an output projection."""
+    """Rung 8. One product each for queries, keys and values of all heads; an output projection mixes the heads."""
 
     def __init__(self, width_in: int, width_out: int, n_heads: int) -> None:
         super().__init__()
@@ -150,9 +150,9 @@ class MultiHead(nn.Module):
         return self.output(values)
 
 
-# is_causal counts from the first key, so it is right for as many queries as keys; `Cached` has one query.
+# is_causal counts from the first key, so it needs as many queries as keys; `Cached` has one query.
 class Fused(nn.Module):
-    """Rung 9. The same by one kernel, which never writes the weights down."""
+    """Rung 9. The same in one kernel, which never stores the weights."""
 
     def __init__(self, width_in: int, width_out: int, n_heads: int) -> None:
         super().__init__()
@@ -170,7 +170,7 @@ class Fused(nn.Module):
 
 
 class Cached(nn.Module):
-    """Rung 10. One token at a time: keys and values of the tokens before it are kept, not computed again."""
+    """Rung 10. One token at a time: keys and values of the tokens before it are cached, not computed again."""
 
     def __init__(self, width_in: int, width_out: int, n_heads: int) -> None:
         super().__init__()
@@ -185,7 +185,7 @@ class Cached(nn.Module):
         heads = (layer(x).unflatten(-1, (self.n_heads, -1)) for layer in (self.query, self.key, self.value))
         q, k, v = (y.transpose(1, 2) for y in heads)  # (B, H, 1, K)
         keys, values = torch.cat([keys, k], dim=2), torch.cat([values, v], dim=2)
-        attended = F.scaled_dot_product_attention(q, keys, values)  # all that is there is before it: no mask
+        attended = F.scaled_dot_product_attention(q, keys, values)  # all keys are of tokens before it: no mask
         return self.output(attended.transpose(1, 2).flatten(2)), keys, values
 
     def forward(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B T out"]:
@@ -197,9 +197,9 @@ class Cached(nn.Module):
         return torch.cat(outputs, dim=1)
 
 
-# The mask is spelt out, since is_causal knows no span.
+# The mask is explicit, since is_causal has no span.
 class Modern(nn.Module):
-    """Rung 11. Groups of heads share keys and values; positions turn queries and keys; a span ends the look back."""
+    """Rung 11. Groups of heads share keys and values; positions rotate queries and keys; a span limits the context."""
 
     def __init__(
         self,
@@ -235,7 +235,7 @@ class Modern(nn.Module):
 
 
 def turn(x: Float[Tensor, "B H T K"], angles: Float[Tensor, "T half"]) -> Float[Tensor, "B H T K"]:
-    """Return x with every pair of numbers, one from each half of a head, turned by its angle."""
+    """Return x with every pair of numbers, one from each half of a head, rotated by its angle."""
     first, second = x.chunk(2, dim=-1)
     c, s = angles.cos(), angles.sin()
     return torch.cat([first * c - second * s, second * c + first * s], dim=-1)

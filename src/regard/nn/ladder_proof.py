@@ -26,7 +26,7 @@ WIDTH, N_HEADS, N_GROUPS = 8, 4, 2
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two rungs on the same weights: outputs, and gradients of the outputs' squares by the input and the weights."""
+    """Two rungs on the same weights: outputs, and gradients of their squares with respect to input and weights."""
 
     name: str
     outputs: tuple[Tensor, Tensor]
@@ -34,11 +34,11 @@ class Comparison:
 
 
 class Weights:
-    """A sentence, and random weights by the names that the rungs have for them; all are leaves of the gradients."""
+    """A sentence, and random weights by their names in the rungs; gradients are with respect to all of them."""
 
     def __init__(self, x: Float[Tensor, "T D"], seed: int) -> None:
         self.x = x.detach().clone().requires_grad_()
-        # Backwards as well, so that a rung that mixes up its sentences is found out.
+        # Also backwards, so that a rung that mixes up its sentences is detected.
         self.sentences = torch.stack([self.x, self.x.flip(0)])  # (B, T, D)
         random = torch.Generator().manual_seed(seed)
 
@@ -56,9 +56,9 @@ class Weights:
         return {name: weight.unflatten(0, (N_HEADS, -1))[i] for name, weight in self.three.items()}
 
     def compare(self, name: str, leaves: dict[str, Tensor], one: Tensor, other: Tensor) -> Comparison:
-        """Return two outputs with their gradients by the sentence and the weights they were made of."""
+        """Return two outputs with their gradients with respect to the sentence and the weights they were made from."""
         by = [self.x, *leaves.values()]
-        # No norm follows, so squares will do (see `proof`). The graph is kept: an output stands in several comparisons.
+        # No norm follows, so squares suffice (see `proof`). The graph is kept: an output is in several comparisons.
         first, second = (list(torch.autograd.grad(y.square().sum(), by, retain_graph=True)) for y in (one, other))
         return Comparison(name, (one.detach(), other.detach()), (first, second))
 
@@ -85,8 +85,8 @@ def up_to_a_batch(w: Weights) -> list[Comparison]:
     alone = torch.stack([call(causal, three, sentence) for sentence in w.sentences])
     return [
         w.compare("3 = 2: linear layers are matrices", three, in_layers, call(Matrices(width, WIDTH), matrices, x)),
-        w.compare("4 = 3: each token sees the sentence as far as itself", three, in_causal, prefixes),
-        w.compare("5 = 4: dropout of nothing", three, dropped, in_causal),
+        w.compare("4 = 3: each token sees the sentence up to itself", three, in_causal, prefixes),
+        w.compare("5 = 4: no dropout outside training", three, dropped, in_causal),
         w.compare("6 = 5: a batch is its sentences", three, in_batch, alone),
     ]
 
@@ -103,14 +103,14 @@ def up_to_the_kernel(w: Weights) -> list[Comparison]:
     fused = call(Fused(width, WIDTH, N_HEADS), mixed, x)
     return [
         w.compare("7 = 6: stacked heads are heads side by side", three, stacked, aside),
-        w.compare("8 = 7: one product cut into heads", three, call(multi, unmixed, x), stacked),
+        w.compare("8 = 7: one product split into heads", three, call(multi, unmixed, x), stacked),
         w.compare("9 = 8: the fused kernel", mixed, fused, call(multi, mixed, x)),
         w.compare("10 = 9: one token at a time", mixed, call(Cached(width, WIDTH, N_HEADS), mixed, x), fused),
     ]
 
 
 def up_to_today(w: Weights) -> list[Comparison]:
-    """Return rung 11: with nothing new it is rung 9, and each of its novelties has an equal."""
+    """Return rung 11: without anything new it equals rung 9, and each of its additions has an equivalent."""
     width, mixed, grouped, x = w.x.shape[1], w.mixed, w.grouped, w.sentences
     plain = call(Modern(width, WIDTH, N_HEADS, N_HEADS, rotary=False), mixed, x)
     shared = call(Modern(width, WIDTH, N_HEADS, N_GROUPS, rotary=False), grouped, x)
@@ -118,13 +118,13 @@ def up_to_today(w: Weights) -> list[Comparison]:
     # The first token has nothing before it: pairs begin at the second.
     spanned = call(Modern(width, WIDTH, N_HEADS, N_GROUPS, span=2), grouped, x)[:, 1:]
     whole = Modern(width, WIDTH, N_HEADS, N_GROUPS)
-    # Every pair starts again at position 0, so this also shows that turned keys know distances only.
+    # Every pair starts again at position 0, so this also shows that rotated keys depend on distances only.
     twos = torch.cat([call(whole, grouped, x[:, t - 1 : t + 1])[:, 1:] for t in range(1, x.shape[1])], dim=1)
     fused, multi = Fused(width, WIDTH, N_HEADS), MultiHead(width, WIDTH, N_HEADS)
     return [
-        w.compare("11 = 9: a group for each head, no turning, no span", mixed, plain, call(fused, mixed, x)),
+        w.compare("11 = 9: a group for each head, no rotation, no span", mixed, plain, call(fused, mixed, x)),
         w.compare("11 = 8: shared keys and values are repeated ones", grouped, shared, call(multi, repeated, x)),
-        w.compare("11 = 11: a span sees what is in it, wherever it stands", grouped, spanned, twos),
+        w.compare("11 = 11: a token sees only its span, wherever that is", grouped, spanned, twos),
     ]
 
 

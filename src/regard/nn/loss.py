@@ -1,4 +1,4 @@
-"""The output layer and its loss in one function, so that the logits of a whole batch never stand in memory."""
+"""The output layer and its loss in one function, so that the logits of a whole batch are never in memory."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from torch.autograd.function import FunctionCtx
 from regard.nn.precision import product_dtype
 
 CHUNK_ROWS = 256
-"""Rows whose logits stand in memory at once; 64 to 512 were equally fast where it was measured."""
+"""How many rows of logits are in memory at once; 64 to 512 were measured to be equally fast."""
 
 NOTHING = slice(0, 0)
 
@@ -19,7 +19,7 @@ NOTHING = slice(0, 0)
 class Loss:
     """Sums over target positions, in nats; divide by `n_tokens` for means.
 
-    smoothed is the quantity to minimise, the z-loss included, nll the negative log-likelihood of the gold tokens
+    smoothed: the quantity to minimise, including the z-loss. nll: the negative log-likelihood of the gold tokens
     (without gradient).
     """
 
@@ -34,9 +34,9 @@ class Loss:
 class _ChunkedCrossEntropy(torch.autograd.Function):
     """Gradients are computed in the forward pass, while a chunk's logits are in the cache.
 
-    hidden (P, N, D): of two passes over the same positions the means are returned, with r_drop times what sets them
-    apart. Products are taken in `dtype`, the softmax and all sums in float32 at least. never: ids that have no part in
-    the softmax. wanted: whether gradients are.
+    hidden (P, N, D): for two passes over the same positions the means are returned, plus r_drop times their difference.
+    Products are computed in `dtype`, the softmax and all sums in at least float32. never: ids that are excluded from
+    the softmax. wanted: whether gradients are needed.
     """
 
     @staticmethod
@@ -52,19 +52,19 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
         dtype: torch.dtype,
         wanted: bool,
     ) -> tuple[Tensor, ...]:
-        exact = torch.promote_types(dtype, torch.float32)  # float64 stays, so that proofs can be as exact
+        exact = torch.promote_types(dtype, torch.float32)  # float64 stays, so that proofs can be more exact
         hidden, weight = hidden.to(dtype), weight.to(dtype)
         n_passes, n, _ = hidden.shape
         hidden_grad = torch.empty_like(hidden)
         weight_grad = weight.new_zeros(len(weight) if wanted else 0, weight.shape[1], dtype=exact)
         smoothed, nll = hidden.new_zeros((), dtype=exact), hidden.new_zeros((), dtype=exact)
-        # A chunk has both passes of its positions, the second below the first: `_held_together` cuts it in the middle.
+        # A chunk has both passes of its positions, the first before the second: `_held_together` splits it in halves.
         for start in range(0, n, CHUNK_ROWS // n_passes):
             chunk = slice(start, start + CHUNK_ROWS // n_passes)
             read = hidden[:, chunk].flatten(0, 1)  # (rows, D)
             ids = gold[chunk].repeat(n_passes)[:, None]  # (rows, 1)
             logits = (read @ weight.T).to(exact)  # (rows, V)
-            logits[:, never] = torch.finfo(exact).min  # and not infinity, whose differences are no numbers
+            logits[:, never] = torch.finfo(exact).min  # not infinity, whose differences are NaN
             chunk_smoothed, chunk_nll, grad = _chunk_loss(logits, ids, smoothing, z_loss, r_drop)
             smoothed += chunk_smoothed
             nll += chunk_nll
@@ -101,18 +101,18 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
 def _chunk_loss(
     logits: Float[Tensor, "rows V"], ids: Int[Tensor, "rows 1"], smoothing: float, z_loss: float, r_drop: float
 ) -> tuple[Tensor, Tensor, Float[Tensor, "rows V"]]:
-    """Return some positions' loss, their negative log-likelihood and the loss's gradient to the logits.
+    """Return some positions' loss, their negative log-likelihood, and the loss's gradient with respect to the logits.
 
-    What smoothing gives to the mean of a position's logits is left out of loss and gradient.
+    The smoothing term with the mean of a position's logits is left out of loss and gradient.
     """
-    p = logits.softmax(-1)  # and not its logarithm, whose exponential takes longer than a softmax
+    p = logits.softmax(-1)  # not its logarithm, whose exponential takes longer than a softmax
     # The highest probability is at least 1 / V, so that its logarithm is finite.
     likeliest, log_highest = logits.amax(-1, keepdim=True), p.amax(-1, keepdim=True).log()  # (rows, 1)
     log_z = likeliest - log_highest  # (rows, 1), the logarithm of the softmax's sum
-    # In this order: where gold is the likeliest, the first difference is zero, and no digit of the rest is lost.
+    # In this order: where gold is the likeliest, the first difference is zero, and the rest keeps all its digits.
     nll = (likeliest - logits.gather(1, ids) - log_highest).sum()
     smoothed = (1 - smoothing) * nll + smoothing * log_z.sum() + z_loss * log_z.square().sum()
-    slope = 1 + 2 * z_loss * log_z  # (rows, 1), of what grows with the probabilities
+    slope = 1 + 2 * z_loss * log_z  # (rows, 1), the factor of p in the gradient
     if r_drop:
         # Halved here and once more with the mean of the passes: r_drop / 4.
         apart, grad = _held_together(logits, log_z, p, r_drop / 2, slope)
@@ -129,16 +129,16 @@ def _held_together(
     weight: float,
     slope: Float[Tensor, "rows 1"],
 ) -> tuple[Tensor, Float[Tensor, "rows V"]]:
-    """Return weight times how far the first half of the rows is from the second, by KL both ways, and a gradient.
+    """Return weight times the KL divergence, in both directions, between the two halves of the rows; and a gradient.
 
-    The gradient is to the logits, of that and of what alone would have slope times p, their softmax.
+    The gradient is with respect to the logits, of that plus a loss whose own gradient is slope times p, their softmax.
     """
     ratio = torch.sub(*logits.chunk(2)).sub_(torch.sub(*log_z.chunk(2)))  # (rows / 2, V), log(first / second)
     first, second = p.chunk(2)
     there = (first * ratio).sum(1, keepdim=True)  # (rows / 2, 1), KL(first || second)
     back = -(second * ratio).sum(1, keepdim=True)  # KL(second || first)
-    # By the first's logits, KL(first || second) has the gradient first * (ratio - there), and KL(second || first) has
-    # first - second. The other way round it is the same, with the sign of ratio turned.
+    # With respect to the first's logits, KL(first || second) has the gradient first * (ratio - there), and
+    # KL(second || first) has first - second. For the second's logits it is the same, with the sign of ratio reversed.
     ratio *= weight
     slope = slope + weight * (1 - torch.cat([there, back]))
     grad = torch.cat([slope[: len(ratio)] + ratio, slope[len(ratio) :] - ratio]).mul_(p)
@@ -158,10 +158,10 @@ def output_loss(
     """Return the cross-entropy of softmax(hidden weight^T) against gold, summed over the N positions.
 
     smoothing: share of the probability spread evenly over the vocabulary (Szegedy et al. 2016, section 7). Equal to
-    `cross_entropy(hidden @ weight.T, gold, label_smoothing=smoothing, reduction="sum")`, in memory of a few hundred
-    rows of logits instead of N. z_loss: that times the squared logarithm of the softmax's sum is added, which keeps the
-    logits from drifting (Chowdhery et al. 2022, section 5). never: ids that have no part in the softmax, nor in the
-    smoothing. Under autocast the products are in its type.
+    `cross_entropy(hidden @ weight.T, gold, label_smoothing=smoothing, reduction="sum")`, with memory for a few hundred
+    rows of logits instead of N. z_loss: weight of the squared logarithm of the softmax's normaliser, which is added and
+    keeps the logits from drifting (Chowdhery et al. 2022, section 5). never: ids that are excluded from the softmax and
+    from the smoothing. Under autocast the products are in its type.
     """
     return _loss(hidden[None], weight, gold, smoothing, z_loss, 0.0, never)
 
@@ -175,11 +175,11 @@ def consistent_loss(
     z_loss: float = 0.0,
     never: slice = NOTHING,
 ) -> Loss:
-    """Return the mean loss of two passes over the same N positions, and how far apart they are (R-Drop).
+    """Return the mean loss of two passes over the same N positions, plus the difference between them (R-Drop).
 
-    To the mean of both passes' `output_loss`, r_drop / 4 times KL(p || q) + KL(q || p) is added, of the distributions p
-    and q that the passes, with other things left out, give for a position. Liang et al. 2021, equations 2 to 4, halved,
-    so that it is a mean of passes; r_drop is their alpha.
+    It is the mean of both passes' `output_loss`, plus r_drop / 4 times KL(p || q) + KL(q || p), where p and q are the
+    distributions that the two passes, with different dropout, give for a position. Liang et al. 2021, equations 2 to 4,
+    halved, so that it is a mean over passes; r_drop is their alpha.
     """
     return _loss(hidden, weight, gold, smoothing, z_loss, r_drop, never)
 
@@ -188,7 +188,7 @@ def _loss(
     hidden: Tensor, weight: Tensor, gold: Tensor, smoothing: float, z_loss: float, r_drop: float, never: slice
 ) -> Loss:
     dtype = product_dtype(hidden)
-    # Asked here, since inside a Function gradients are always off.
+    # Checked here, since inside a Function gradients are always off.
     wanted = torch.is_grad_enabled() and (hidden.requires_grad or weight.requires_grad)
     with torch.autocast(hidden.device.type, enabled=False):
         smoothed, nll = _ChunkedCrossEntropy.apply(

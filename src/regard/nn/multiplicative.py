@@ -24,7 +24,7 @@ class MultiplicativeAttention(nn.Module):
         values: Float[Tensor, "B S C"],
         keep: Bool[Tensor, "B S"],
     ) -> tuple[Float[Tensor, "B T C"], Float[Tensor, "B T S"]]:
-        """Return contexts and weights. keys are already projected by `key`, once a sentence."""
+        """Return contexts and weights. keys are already projected by `key`, once per sentence."""
         # Not divided by the square root of the width: Luong et al. do not.
         weights = softmax_where(queries @ keys.transpose(1, 2), keep[:, None])  # (B, T, S)
         return weights @ values, weights

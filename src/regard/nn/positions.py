@@ -1,4 +1,4 @@
-"""Positions: added as sinusoids, or turned into queries and keys."""
+"""Positions: added as sinusoids, or applied to queries and keys as rotations."""
 
 import math
 
@@ -11,7 +11,7 @@ def sinusoids(positions: Int[Tensor, "*shape"], width: int) -> Float[Tensor, "*s
     """Return sin and cos of the positions at geometrically falling frequencies.
 
     Vaswani et al. 2017, section 3.5; sines fill the first half of the width and cosines the second, a permutation of
-    the paper's interleaving that no linear layer can tell apart. width must be even.
+    the paper's interleaving that makes no difference to a linear layer. width must be even.
     """
     half = width // 2
     frequencies = torch.exp(torch.arange(half, device=positions.device) * (-math.log(10_000) / half))
@@ -22,9 +22,9 @@ def sinusoids(positions: Int[Tensor, "*shape"], width: int) -> Float[Tensor, "*s
 def turns(
     positions: Int[Tensor, "*shape"], width: int, base: float = 10_000.0
 ) -> tuple[Float[Tensor, "*shape half"], Float[Tensor, "*shape half"]]:
-    """Return cosines and sines of the angles by which `rotate` turns each pair of a head of that (even) width.
+    """Return cosines and sines of the angles by which `rotate` rotates each pair of a head of that (even) width.
 
-    Su et al. 2021, "RoFormer", equation 15: angles fall geometrically from one radian a position.
+    Su et al. 2021, "RoFormer", equation 15: angles fall geometrically from one radian per position.
     """
     frequencies = base ** (-torch.arange(0, width, 2, device=positions.device) / width)
     angles = positions[..., None] * frequencies  # radians in float32: at position 2^20 off by up to .1
@@ -34,12 +34,12 @@ def turns(
 def rotate(
     x: Float[Tensor, "B H T K"], cosines: Float[Tensor, "#B T half"], sines: Float[Tensor, "#B T half"]
 ) -> Float[Tensor, "B H T K"]:
-    """Return queries or keys turned by their position, so that a dot product of two depends on their distance only.
+    """Return queries or keys rotated by their position, so that a dot product of two depends only on their distance.
 
-    The pairs that are turned together are the first and the second half of the head, not neighbours as in the paper:
-    a permutation that the layers before cannot tell apart.
+    Each pair has one number from either half of the head, not two neighbours as in the paper: a permutation that makes
+    no difference to the layers before.
     """
     first, second = x.chunk(2, dim=-1)
-    # Only cosines and sines are rounded to x's type: a bfloat16 could not even count beyond 256.
+    # Only cosines and sines are rounded to x's type: bfloat16 could not even represent all positions beyond 256.
     c, s = cosines[:, None].to(x.dtype), sines[:, None].to(x.dtype)
     return torch.cat([first * c - second * s, second * c + first * s], dim=-1)

@@ -10,9 +10,9 @@ class GatedUnit(nn.Module):
     """The recurrent part of a gated recurrent unit; inputs arrive already projected.
 
     Cho et al. 2014 and Bahdanau et al. 2014, appendix A.1.1: s' = (1 - z) s + z tanh(x + (r * s) U). PyTorch's GRU
-    turns the update gate round and applies the reset gate after the product. With directions=2 two units with weights
-    of their own run side by side in one product. layer_norm normalises both recurrent products (Ba et al. 2016,
-    section 4, without a gain).
+    inverts the update gate and applies the reset gate after the product. With directions=2 two units with separate
+    weights run side by side in one product. layer_norm normalises both recurrent products (Ba et al. 2016, section 4,
+    without a gain).
     """
 
     def __init__(self, width: int, directions: int = 1, *, layer_norm: bool = False) -> None:
@@ -22,7 +22,7 @@ class GatedUnit(nn.Module):
         self.gates = nn.Parameter(torch.empty(*lead, width, 2 * width))
         self.candidate = nn.Parameter(torch.empty(*lead, width, width))
         for block in (*self.gates.data.view(-1, width, 2 * width), *self.candidate.data.view(-1, width, width)):
-            # Each gate's square by itself, as in appendix B.1 of Bahdanau et al.
+            # Each gate's square matrix by itself, as in appendix B.1 of Bahdanau et al.
             for square in block.split(width, dim=1):
                 square.copy_(nn.init.orthogonal_(torch.empty(width, width)))
 
@@ -35,15 +35,15 @@ class GatedUnit(nn.Module):
         return torch.lerp(state, candidate.to(state.dtype), update.to(state.dtype))  # under autocast they differ
 
     def normed(self, product: Float[Tensor, "*lead G"]) -> Float[Tensor, "*lead G"]:
-        """Return a recurrent product, normalised where the unit is told to."""
+        """Return a recurrent product, normalised if layer_norm is set."""
         return F.layer_norm(product, product.shape[-1:]) if self.layer_norm else product
 
 
 class BidirectionalGRU(nn.Module):
     """Two gated recurrent units, one reading forwards and one backwards, advanced together.
 
-    The input products of all steps are one matrix product; only the recurrent part stands in the loop. Padding leaves
-    a state as it is, so the backward unit starts at the last real position.
+    The input products of all steps are one matrix product; only the recurrent part is in the loop. Padding does not
+    change a state, so the backward unit starts at the last real position.
     """
 
     def __init__(self, input_width: int, width: int, layer_norm: bool = False) -> None:
@@ -56,7 +56,7 @@ class BidirectionalGRU(nn.Module):
         self, x: Float[Tensor, "B S E"], keep: Bool[Tensor, "B S"]
     ) -> tuple[Float[Tensor, "B S M"], Float[Tensor, "B H"]]:
         """Return the states of both directions side by side, and the backward state at the first position."""
-        # Positions first, so that what one step reads lies together.
+        # Positions first, so that what one step reads is contiguous.
         projected = self.inputs(x.transpose(0, 1)).unflatten(-1, (2, -1))  # (S, B, 2, 3H)
         forwards, backwards = projected.unbind(2)  # (S, B, 3H)
         inputs = torch.stack([forwards, backwards.flip(0)], dim=1)  # (S, 2, B, 3H)

@@ -1,4 +1,4 @@
-"""What a decoder carries from step to step, as data that can be selected and repeated without knowing the family."""
+"""The state of a decoder between steps, as data that can be selected and repeated for every family alike."""
 
 from dataclasses import dataclass
 
@@ -24,7 +24,7 @@ def select_rows(state: State, rows: Tensor) -> State:
 
 def select_sentences(state: State, sentences: Tensor) -> State:
     """Return the state of the given sentences with all their hypotheses."""
-    # Every family keeps something of a sentence, if only a context of no width.
+    # Every family stores something per sentence, even if it is only a context of width 0.
     n_sentences = len(next(iter(state.sentences.values())))
     kept = {name: x.index_select(0, sentences) for name, x in state.sentences.items()}
     rows = {

@@ -1,7 +1,7 @@
-"""The whole story: text -> ids -> batch -> model -> ids -> text, and the attention between the two.
+"""The whole path: text -> ids -> batch -> model -> ids -> text, and the attention between the two.
 
-A `Translator` serves models that were trained on pairs, a `TextGenerator` those that were trained on running text. Both
-only read their model, so several of them live in one process, and answer from several threads.
+A `Translator` is for models that were trained on pairs, a `TextGenerator` for those that were trained on running text.
+Both only read their model, so one process can hold several of them, and use them from several threads.
 """
 
 from regard.pipeline.generator import TextGenerator

@@ -1,4 +1,4 @@
-"""Models that were trained on running text, at work: a beginning in, its continuation out."""
+"""Text generation with models that were trained on running text: a prompt in, its continuation out."""
 
 import codecs
 from collections.abc import Iterable, Iterator, Sequence
@@ -25,10 +25,10 @@ from regard.text.tokens.words import words
 
 
 class TextGenerator:
-    """A bundle of a language model at work on a device: a beginning in, its continuation out."""
+    """A language model on a device: a prompt in, its continuation out."""
 
     def __init__(self, bundle: Bundle, device: torch.device | str = "auto") -> None:
-        """Raises BundleError if the bundle's settings of sampling cannot be used."""
+        """Raises BundleError if the bundle's sampling settings cannot be used."""
         self.bundle, self.device = bundle, device_of(device)
         bundle.model.to(self.device).eval()
         self.tokenizer = bundle.target_tokenizer
@@ -36,7 +36,7 @@ class TextGenerator:
 
     @classmethod
     def load(cls, path: str | PathLike[str], device: torch.device | str = "auto") -> Self:
-        """Return the generator of a run or a bundle directory. Raises BundleError, and ConfigError if it is none."""
+        """Return the generator of a run or a bundle directory. Raises BundleError, or ConfigError for a translator."""
         return cls(load_for("text", path_of(path, "path")), device)
 
     def __repr__(self) -> str:
@@ -48,7 +48,7 @@ class TextGenerator:
 
     @property
     def context(self) -> int:
-        """The most tokens that the model attends to."""
+        """The maximum number of tokens that the model attends to."""
         context = self.model.context_length
         assert context is not None, "only a model with a context is trained on running text"
         return context
@@ -80,15 +80,16 @@ class TextGenerator:
     ) -> str | Iterator[str] | list[str]:
         """Return the continuation of a prompt, or of nothing, or of each of several; the prompt is not repeated.
 
-        It ends at the end of the document, after max_tokens, or before the first of the `stop` strings. A prompt begins
-        a document if the model was trained on many, and else stands in the middle of one. stream: yield pieces of the
-        text as they are written, none of which ends inside a character. options: settings of `SamplingConfig` by name
-        (max_tokens, greedy, temperature, top_k, top_p, min_p, repetition_penalty, seed) over those of the run.
+        It ends at the end of the document, after max_tokens, or before the first of the `stop` strings. If the model
+        was trained on several documents, a prompt begins one; otherwise it is in the middle of one. stream: yield
+        pieces of the text as they are generated, none of which ends inside a character. options: settings of
+        `SamplingConfig` by name (max_tokens, greedy, temperature, top_k, top_p, min_p, repetition_penalty, seed) that
+        override those of the run.
         Raises ConfigError for an option that is unknown or out of range, and DataError if a prompt is empty or longer
-        than the model's context; at once, also where pieces are yielded later.
+        than the model's context; with stream, too, this call raises them.
         """
         if not isinstance(stream, bool):
-            raise ConfigError(f"stream is {type(stream).__name__}; it is True or False.")
+            raise ConfigError(f"stream is {type(stream).__name__}; expected True or False.")
         if prompt is not None and not isinstance(prompt, str):
             if stream:
                 raise ConfigError("stream is for one prompt, and several were given.")
@@ -98,10 +99,10 @@ class TextGenerator:
         if "" in stops:
             raise ConfigError("A stop string is empty, so nothing would be written. Give the text to stop before.")
         if prompt == "":
-            raise DataError("The prompt is empty. Give some text to continue, or none to begin a document.")
+            raise DataError("The prompt is empty. Give some text to continue, or no prompt to begin a document.")
         begins = prompt is None or (self.bundle.card.data.documents or 1) > 1
         ids = [*([BOS] if begins else []), *self.tokenizer.encode(prompt or "")]
-        # Called here and not in the generator below, so that what it refuses is refused at the call.
+        # Called here and not in the generator below, so that its errors are raised at the call.
         tokens = generate(self.model, ids, changed(self.sampling, options), self.device)
         pieces = self._pieces((token for token, _ in tokens), stops)
         return pieces if stream else "".join(pieces)
@@ -114,7 +115,7 @@ class TextGenerator:
             if found := [at for text in stops if (at := held.find(text)) >= 0]:
                 held = held[: min(found)]
                 break
-            # What may begin a stop string is held back, so that none begins in what was yielded already.
+            # Text that may be the beginning of a stop string is held back and not yielded yet.
             n_safe = len(held) - longest_beginning(held, stops)
             if n_safe:
                 yield held[:n_safe]
@@ -125,9 +126,9 @@ class TextGenerator:
             yield held
 
     def score(self, texts: str | Iterable[str], batch_tokens: int = 4096) -> TextScore:
-        """Return what documents cost the model together, the end of each counted.
+        """Return the log-probability of all documents together, the end of each counted.
 
-        Windows of the model's context advance by half of it, so a token has at least so much before it where its
+        Windows of the model's context advance by half of it, so a token has at least that much text before it, if its
         document has. Raises DataError if there is no text.
         """
         return self.score_passages(
@@ -135,7 +136,7 @@ class TextGenerator:
         )
 
     def score_passages(self, text: Passages, batch_tokens: int = 4096) -> TextScore:
-        """Return what a text that was read costs the model, as `score` does."""
+        """Return the log-probability of a text that was read, as `score` does."""
         ids = encode_passages(text, self.tokenizer)
         windows = list(scoring_windows(ids, self.context, self.context // 2))
         return TextScore(-windows_nll(self.model, windows, batch_tokens, self.device), sum(n for _, n in windows))
@@ -143,16 +144,16 @@ class TextGenerator:
     def explain(self, text: str, *, max_bytes: int = EXPLAIN_BYTES) -> Explanation:
         """Return how each word of a text attended to the ones before it.
 
-        max_bytes: the memory that the weights may take. Raises DataError if the text is empty or does not fit.
+        max_bytes: the memory limit for the attention weights. Raises DataError if the text is empty or does not fit.
         """
         text = self.tokenizer.normalise(string_of(text, "text"))
         if not words(text):
             raise DataError("The text is empty, so there is no attention to show. Give at least one word.")
         ids, offsets = self.tokenizer.encode_with_offsets(text)
-        if len(ids) >= self.context:  # BOS takes a place; EOS is written only
+        if len(ids) >= self.context:  # BOS takes a position; EOS is never read
             raise DataError(
-                f"The text has {len(ids):,} tokens; the model's context has {self.context:,}, the mark of the "
-                "beginning included. Shorten it."
+                f"The text has {len(ids):,} tokens; the model's context has {self.context:,}, including the "
+                "mark of the beginning. Shorten it."
             )
         target, index = in_words(text, offsets)
         batch = to_device(collate_text([[BOS, *ids, EOS]]), self.device)
@@ -162,6 +163,6 @@ class TextGenerator:
 
 def longest_beginning(text: str, stops: Sequence[str]) -> int:
     """Return the length of the longest end of a text that may be the beginning of one of the stop strings."""
-    # One character less than a stop string at most: a whole one has ended the text before.
+    # At most one character less than a stop string: a whole one has already ended the text.
     lengths = (n for stop in stops for n in range(min(len(stop) - 1, len(text)), 0, -1) if text.endswith(stop[:n]))
     return max(lengths, default=0)

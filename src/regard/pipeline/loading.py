@@ -1,4 +1,4 @@
-"""What a bundle needs to be at work: loaded for its job, on a device, its settings with those of the call over them."""
+"""What the use of a bundle needs: a bundle for the right job, a device, and settings that a call may override."""
 
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,7 +19,7 @@ def load_for(job: str, directory: Path) -> Bundle:
     bundle = load_bundle(run_bundle(directory))
     if (found := bundle.card.job) != job:
         what = {"text": "trained on running text, and continues it", "pairs": "trained to translate"}
-        raise ConfigError(f"{directory} was {what.get(found, shown(found))}; it is no model for {WANTED[job]}.")
+        raise ConfigError(f"{directory} was {what.get(found, shown(found))}; it is not a model for {WANTED[job]}.")
     return bundle
 
 
@@ -28,18 +28,18 @@ WANTED = {"text": "running text", "pairs": "pairs of sentences"}
 
 
 def settings_of(bundle: Bundle, config: type[Settings]) -> Settings:
-    """Return how a bundle is used unless its user says otherwise. Raises BundleError if its card cannot be used."""
+    """Return the decoding settings of a bundle. Raises BundleError if they cannot be used."""
     try:
         return config.model_validate(bundle.card.decoding)
     except ValidationError as error:
-        raise BundleError(f"The bundle's settings of decoding cannot be used: {first_problem(error)}.") from error
+        raise BundleError(f"The bundle's decoding settings cannot be used: {first_problem(error)}.") from error
 
 
 def changed(config: Settings, options: dict[str, Any]) -> Settings:
-    """Return settings with those that were given. Raises ConfigError with all that are unknown or do not fit."""
+    """Return settings overridden by the given options. Raises ConfigError with all that are unknown or do not fit."""
     given = {name: value for name, value in options.items() if value is not None}
     try:
-        # Built anew: a copy with other values would check neither them nor how they fit together.
+        # Built anew, since a copy with other values would not be validated.
         return type(config).model_validate(config.model_dump() | given, strict=True)
     except ValidationError as error:
         raise ConfigError(" ".join(map(_problem, error.errors()))) from error
@@ -51,13 +51,13 @@ def _problem(details: Any) -> str:
         return f"decoding.{details['ctx']['error']}"
     name = shown(details["loc"][0])
     if details["type"] == "extra_forbidden":
-        return f"{name} is no option of this kind of model."
+        return f"{name} is not an option of this kind of model."
     hint = " For the likeliest token, use greedy." if name == "temperature" else ""
     return f"{name} is {shown(details['input'])}: {details['msg'][0].lower()}{details['msg'][1:]}.{hint}"
 
 
 def device_of(device: torch.device | str) -> torch.device:
-    """Return a device by its name, or as it is. Raises ConfigError if it is not there."""
+    """Return a device by its name, or as it is. Raises ConfigError if it does not exist."""
     return device if isinstance(device, torch.device) else choose_device(device)
 
 

@@ -37,11 +37,11 @@ def joined(spans: Sequence[Span], offsets: Sequence[Span]) -> list[Span]:
 def spans_of_ids(tokenizer: Tokenizer, ids: Sequence[int]) -> tuple[str, list[tuple[int, int]]]:
     """Return the text of the ids, and for each id the characters [start, end) that it stands for.
 
-    Works for any ids a model may write, also where encoding their text would give others. Each byte of a character has
-    all of it.
+    Works for any ids that a model may write, even if encoding their text gives others. Each byte of a character stands
+    for all of it.
     """
     text = tokenizer.decode(ids)
-    # Every beginning is decoded anew, which takes time with the square of the length.
+    # Every prefix is decoded anew, so the time grows with the square of the length.
     ends = [len(text)] * len(ids)
     for i in range(len(ids) - 2, -1, -1):  # bytes that are no character yet look longer than they are
         ends[i] = min(len(tokenizer.decode(ids[: i + 1])), ends[i + 1])

@@ -1,4 +1,4 @@
-"""Models that were trained on pairs, at work: a sentence in, its translations out."""
+"""Translation with models that were trained on pairs: a sentence in, its translations out."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -27,8 +27,8 @@ from regard.text.reading.lines import LONGEST
 class Translation:
     """A target text, its ids, its log-probability in nats with the end counted, and the score it is ranked by.
 
-    problem: why a text of several was not translated; then the text is empty. notes: what a reader cannot see, as that
-    the translation was cut, in sentences without a subject ("has numbers that its translation has not: 7").
+    problem: why one of several texts was not translated; its translation is empty. notes: what the text does not show,
+    such as that it was cut, in sentences without a subject ("has numbers that are missing from its translation: 7").
     """
 
     text: str
@@ -43,20 +43,20 @@ class Translation:
 
 
 class Translator:
-    """A bundle at work on a device: raw text in, raw text out."""
+    """A translation model on a device: raw text in, raw text out."""
 
     def __init__(
         self, bundle: Bundle, device: torch.device | str = "auto", decoding: DecodingConfig | None = None
     ) -> None:
-        """decoding: how to search; the bundle's own where none is given. Raises BundleError if that cannot be used."""
+        """decoding: how to search; by default the bundle's own. Raises BundleError if that cannot be used."""
         self.bundle, self.device = bundle, device_of(device)
-        # The bundle's own model and no copy: a training that validates puts it back into training mode.
+        # The bundle's own model, not a copy: a training that validates sets it back to training mode.
         bundle.model.to(self.device).eval()
         self.decoding = decoding or settings_of(bundle, DecodingConfig)
 
     @classmethod
     def load(cls, path: str | PathLike[str], device: torch.device | str = "auto") -> Self:
-        """Return the translator of a run or a bundle directory. Raises BundleError, and ConfigError if it is none."""
+        """Return the translator of a run or a bundle directory. Raises BundleError, or ConfigError if it is none."""
         return cls(load_for("pairs", path_of(path, "path")), device)
 
     def __repr__(self) -> str:
@@ -75,8 +75,8 @@ class Translator:
     def translate(self, text: str | Iterable[str], *, beam: int | None = None) -> Translation | list[Translation]:
         """Return the best translation of a text, or of each of several, in order; an empty text has an empty one.
 
-        beam: how many hypotheses are kept; the run's where none is given. A single text that is too long raises
-        DataError; among several it has an empty translation that says its `problem`.
+        beam: the beam size; by default the run's. A single text that is too long raises DataError; one of several gets
+        an empty translation that names the `problem`.
         """
         if isinstance(text, str):
             return self.n_best(text, beam=beam)[0]
@@ -93,15 +93,15 @@ class Translator:
     def n_best(
         self, text: str | Iterable[str], n: int | None = None, *, beam: int | None = None
     ) -> list[Translation] | list[list[Translation]]:
-        """Return the best translations of a text, or of each of several, by falling score; no text stands there twice.
+        """Return the best translations of a text, or of each of several, by decreasing score and without repetitions.
 
-        n: the most of them; as many as hypotheses are kept where none is given. Raises ConfigError if n is more than
-        that, and DataError as `translate` does.
+        n: the maximum number; by default the beam size. Raises ConfigError if n is more than that, and DataError as
+        `translate` does.
         """
         config = changed(self.decoding, {"beam": beam})
         if n is not None and (type(n) is not int or not 1 <= n <= config.beam):
             raise ConfigError(
-                f"{shown(ascii(n))} translations per text were asked for; with a beam of {config.beam} there are 1 to "
+                f"{shown(ascii(n))} translations per text were requested; with a beam of {config.beam} there are 1 to "
                 f"{config.beam}. Choose another number, or another beam."
             )
         texts = [text] if isinstance(text, str) else strings_of(text, "text")
@@ -113,9 +113,7 @@ class Translator:
         return [hypotheses[:n] for hypotheses in found]
 
     def _search(self, texts: Sequence[str], config: DecodingConfig) -> list[list[Translation]]:
-        problems = [
-            f"has {len(text):,} characters; a sentence may have {LONGEST:,}" * (len(text) > LONGEST) for text in texts
-        ]
+        problems = [f"has {len(text):,} characters; the limit is {LONGEST:,}" * (len(text) > LONGEST) for text in texts]
         # What is too long is not even tokenised, which can take minutes for one word.
         kept = ["" if problem else text for text, problem in zip(texts, problems, strict=True)]
         sources = self.bundle.source_tokenizer.encode_many(kept)
@@ -124,14 +122,14 @@ class Translator:
                 problems[i], sources[i] = problem, []  # an empty source costs nothing, and keeps the order
         found = search(self.model, sources, config, self.device)
         if not all(hypotheses and math.isfinite(hypotheses[0].score) for hypotheses in found):
-            raise BundleError("With these weights the model computes numbers that are not finite. Take another bundle.")
+            raise BundleError("The outputs of the model are not finite with these weights. Use another bundle.")
         return [
             [Translation("", [], 0.0, 0.0, problem)] if problem else self._noted(text, ids, hypotheses, config)
             for text, ids, hypotheses, problem in zip(texts, sources, found, problems, strict=True)
         ]
 
     def _problem(self, ids: Sequence[int], config: DecodingConfig, n_target: int = 1) -> str | None:
-        """Return why a source cannot be translated, if it cannot, or not by so many tokens."""
+        """Return why a source cannot be translated, or not into n_target tokens; None if it can be."""
         if len(ids) > config.max_source_tokens:
             return f"has {len(ids):,} tokens; decoding.max_source_tokens is {config.max_source_tokens:,}"
         if n_target > config.max_target_tokens:
@@ -151,20 +149,20 @@ class Translator:
         return [replace(best, notes=tuple(notes)), *others]
 
     def _distinct(self, hypotheses: Sequence[Hypothesis]) -> list[Translation]:
-        """Return hypotheses as texts; of those that were cut into pieces in several ways, the best."""
+        """Return hypotheses as texts; of those with the same text in different tokens, the best."""
         by_text: dict[str, Translation] = {}
         for h in hypotheses:
             text = self.bundle.target_tokenizer.decode(h.ids)
-            # They come best first, so the first of a text stays.
+            # They come best first, so the first of a text is the one to keep.
             by_text.setdefault(text, Translation(text, h.ids, h.log_probability, h.score))
         return list(by_text.values())
 
     def score(self, pairs: Iterable[tuple[str, str]]) -> list[TextScore]:
-        """Return what each target costs the model, given its source, the end counted."""
+        """Return the log-probability of each target, given its source, the end counted."""
         given = list(pairs_of(pairs, "pairs"))
         for i, pair in enumerate(given, start=1):
             if (longest := max(map(len, pair))) > LONGEST:
-                raise DataError(f"Pair {i:,} has a side of {longest:,} characters; a sentence may have {LONGEST:,}.")
+                raise DataError(f"Pair {i:,} has a side of {longest:,} characters; the limit is {LONGEST:,}.")
         sources = self.bundle.source_tokenizer.encode_many([source for source, _ in given])
         targets = self.bundle.target_tokenizer.encode_many([target for _, target in given])
         encoded = list(zip(sources, targets, strict=True))
@@ -179,23 +177,23 @@ class Translator:
     ) -> Explanation:
         """Return the attention between a text and its translation, or the target that is given.
 
-        The ids of the target are forced once through the explaining path, whatever search found them. max_bytes: the
-        memory that the weights may take. Raises DataError if the text is empty, or if more would be needed, and
+        The ids of the target are forced once through the explain path, whichever search found them. max_bytes: the
+        memory limit for the attention weights. Raises DataError if the text is empty, or if more memory is needed, and
         ConfigError if the family has no attention.
         """
         if target is not None and beam is not None:
-            raise ConfigError("A beam is for a translation that is looked for, and a target was given. Leave one out.")
+            raise ConfigError("A beam is for searching a translation, and a target was given. Leave one out.")
         if target is not None:
             string_of(target, "target")
         if (longest := max(len(string_of(text, "text")), len(target or ""))) > LONGEST:
-            raise DataError(f"A sentence has {longest:,} characters; it may have {LONGEST:,}. Shorten it.")
+            raise DataError(f"A sentence has {longest:,} characters; the limit is {LONGEST:,}. Shorten it.")
         text = self.bundle.source_tokenizer.normalise(text)
         tokenizer = self.bundle.target_tokenizer
         best = self.translate(text, beam=beam) if target is None else None  # refuses what is too long
         source_ids, source_offsets = self.bundle.source_tokenizer.encode_with_offsets(text)
         if not source_ids:
             raise DataError("The sentence is empty, so there is no attention to show. Give at least one word.")
-        # Of a translation the ids that search found: its text may be encoded to others.
+        # For a translation, the ids that search found: encoding its text may give others.
         target_ids = tokenizer.encode(target or "") if best is None else best.ids
         if len(target_ids) > (most := self.decoding.max_target_tokens):
             raise DataError(f"The target has {len(target_ids):,} tokens; decoding.max_target_tokens is {most:,}.")
@@ -207,7 +205,7 @@ class Translator:
         captured = capture(self.model, batch)
         if not captured:
             raise ConfigError(
-                f"The family {self.bundle.family} has no attention, so there is nothing to look into. Take a run of "
+                f"The family {self.bundle.family} has no attention, so there is nothing to inspect. Use a run of "
                 "another family."
             )
         title = f"{text} → {target_text}"

@@ -40,7 +40,7 @@ PAST_TENSES = ["past", "past", "past", "had to", "wanted"]
 
 
 def tense_of(rng: Random, past: bool | None = None) -> str:
-    """Return a tense of the group, past or not; either without one."""
+    """Return a tense that is past or not; any if past is None."""
     if past is None:
         past = rng.random() < 0.5
     return rng.choice(PAST_TENSES if past else PRESENT_TENSES)
@@ -68,7 +68,7 @@ def acting(
     predicate = conjugate(verb, tense, who)
     if place is None:
         return Clause(who, predicate, [what.english], [], [what.german["acc"]], time)
-    # German has the place before the thing, English behind it.
+    # German has the place before the thing, English after it.
     return Clause(who, predicate, [what.english, place.english], [], [place.german, what.german["acc"]], time)
 
 

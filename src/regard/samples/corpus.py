@@ -1,4 +1,4 @@
-"""The embedded parallel corpus, English to German: drawing it and splitting it by combination."""
+"""The embedded parallel corpus, English to German: how it is drawn, and split into train, valid and test."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Pair = tuple[str, str]
 WORD = re.compile(r"\w+")
 N_TRAIN, N_VALID, N_TEST = 16_000, 300, 500
 BARE_WEIGHT = 22  # beside 99 of the templates: 18 % of what is drawn
-ENOUGH = 25  # how often each word of valid and test stands in train
+ENOUGH = 25  # each word of valid and test is in train at least this often
 LONGEST = 22  # white-space words on either side
 LONGEST_HELD_OUT = 18  # in valid and test, so that train has plenty of every length in them
 
@@ -52,7 +52,7 @@ SHOWCASE: list[Pair] = [
 
 @dataclass(frozen=True)
 class DemoCorpus:
-    """Pairs of source and target; no source of one part stands in another."""
+    """Pairs of source and target; no source of one part is in another."""
 
     train: list[Pair]
     valid: list[Pair]
@@ -76,7 +76,7 @@ def drawn(rng: Random, n_pairs: int, taken: Iterable[str]) -> list[Pair]:
     makers: list[tuple[Callable[[Random], Pair], int]] = [(bare_phrase, BARE_WEIGHT), *SIMPLE, *JOINED]
     makes, weights = [make for make, _ in makers], [weight for _, weight in makers]
     pairs: list[Pair] = []
-    # One draw more or less anywhere in the templates gives another corpus, which must be proof-read anew.
+    # One draw more or less anywhere in the templates gives another corpus, which must be proof-read again.
     while len(pairs) < n_pairs:
         pair = rng.choices(makes, weights)[0](rng)
         if pair[0] not in seen and length(pair) <= LONGEST:

@@ -1,6 +1,6 @@
 """How a sentence of the embedded corpus is put together in English and in German.
 
-Knows declension, conjugation and word order; the words themselves stand in `lexicon`, the sentences in `templates`.
+Knows declension, conjugation and word order; the words are in `lexicon`, the sentences in the `templates_...`.
 Gender is m, f, n or p (plural of any gender); case is nom, acc, dat or gen; person is I, it or they (also for we).
 """
 
@@ -44,7 +44,7 @@ class Phrase:
 class NounPhrase:
     """A noun with its determiner, or a pronoun: the English, the German by case, its gender and person.
 
-    noun: the English singular by which two phrases are found to speak of the same kind; empty for pronouns.
+    noun: the English singular, which tells whether two phrases are about the same kind; empty for pronouns.
     """
 
     english: str
@@ -105,7 +105,7 @@ def determiner(word: str, gender: str, case: str) -> tuple[str, dict[str, str]]:
 def noun_phrase(word: str, noun: Noun, adjective: str = "", plural: bool = False) -> NounPhrase:
     """Return determiner, adjective and noun, declined.
 
-    word: the English determiner, or a number word; `plural` must fit it. "not a" is kein, its not stands at the verb.
+    word: the English determiner, or a number word; `plural` must fit it. "not a" is kein; its "not" goes to the verb.
     """
     gender = "p" if plural else noun.gender
     forms = {}
@@ -139,7 +139,7 @@ def contracted(preposition: str, words: str) -> str:
 
 @dataclass(frozen=True)
 class Predicate:
-    """A verb in one tense: what stands where in the two languages.
+    """A verb in one tense: its parts in the two languages.
 
     english: the whole verb of a statement. helper, rest: how a question splits it ("Did", "buy").
     finite: the German verb in second place. tail: what closes the main clause. last: what closes a subordinate clause.
@@ -221,7 +221,7 @@ class Clause:
     """One clause before its words are put in order.
 
     rest: the English after the verb, without the time. early: German pronouns and datives, before the time.
-    late: German after the time. Both languages have the time apart since it may stand in front.
+    late: German after the time. In both languages the time is separate, since it may come first.
     """
 
     subject: NounPhrase
@@ -238,7 +238,7 @@ def join(*words: str) -> str:
 
 
 def middle(clause: Clause, time: bool = True) -> str:
-    """Return what stands between the finite verb (or the subject) and the end of the German clause."""
+    """Return the part between the finite verb (or the subject) and the end of the German clause."""
     when = clause.time.german if clause.time and time else ""
     return join(*clause.early, when, *clause.late, clause.predicate.late)
 
@@ -282,7 +282,7 @@ def to_infinitive(verb: Verb, obj: str) -> str:
 
 
 def finished(english: str, german: str, mark: str = ".") -> tuple[str, str]:
-    """Return both sentences with a capital letter and a closing mark; a comma before any other mark goes."""
+    """Return both sentences with a capital letter and a closing mark; a comma before any other mark is removed."""
     pair = []
     for text in (english, german):
         text = f"{text[0].upper()}{text[1:]}{mark}"

@@ -1,4 +1,4 @@
-"""Random parts of sentences: people, things, places and times. Everything is drawn from the generator handed in."""
+"""Random parts of sentences: people, things, places and times. Everything is drawn from the generator passed in."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from regard.samples.grammar import (
 from regard.samples.lexicon import Noun
 
 ALL_PEOPLE = words.PEOPLE + words.FAMILY
-# Whose genitive the lexicon has: feminine nouns do not change, the others give it.
+# Those whose genitive is known: feminine nouns do not change, others have it in the lexicon.
 OWNERS = [noun for noun in words.PEOPLE if noun.gender == "f" or noun.weak or noun.genitive]
 POSSESSIVES = ["my", "his", "her"]
 PAST_TENSES = ("past", "did not", "had to", "wanted", "already")
@@ -48,7 +48,7 @@ GONE = [
 
 
 def with_number(rng: Random, word: str, plural: bool) -> str:
-    """Return the determiner as it stands before a singular or plural noun; "a" becomes a number."""
+    """Return the determiner in its form before a singular or plural noun; "a" becomes a number."""
     if not plural:
         return word
     return {"this": "these", "a": rng.choice(list(NUMBER_WORDS))}.get(word, word)
@@ -63,11 +63,11 @@ def people(rng: Random, definite: bool = False) -> NounPhrase:
     word = rng.choice(
         ["the", "the", "the", "the", *POSSESSIVES, "this", *(["a"] if not definite and not plural else [])]
     )
-    # As somebody's they would be a wife, a husband, a son.
+    # With a possessive they would mean a wife, a husband, a son.
     if noun.english in ("woman", "man", "boy") and word in POSSESSIVES:
         word = "the"
     adjective = rng.choice(words.PERSON_ADJECTIVES) if rng.random() < 0.2 else ""
-    # An old child is none, and a young one says it twice.
+    # "Old child" is a contradiction, and "young child" is redundant.
     if adjective and noun.english in ("boy", "child"):
         adjective = "friendly"
     return noun_phrase(with_number(rng, word, plural), noun, adjective, plural)
@@ -81,9 +81,9 @@ def actor(rng: Random, pronoun_rate: float = 0.3) -> NounPhrase:
 
 
 def other_people(rng: Random, subject: NounPhrase, dative: bool = False, pronoun_rate: float = 0.25) -> NounPhrase:
-    """Return whom somebody meets: neither the subject's own noun nor a pronoun that would turn back on it.
+    """Return whom somebody meets: neither the subject's own noun nor a pronoun that could refer back to it.
 
-    A dative such as "meiner Schwester" right after a noun would read as its genitive, so none is given then.
+    A dative such as "meiner Schwester" right after a noun would read as its genitive, so none is used there.
     """
     if subject.person == "it" and rng.random() < pronoun_rate:
         return rng.choice(OBJECT_PRONOUNS)

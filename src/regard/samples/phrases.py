@@ -1,4 +1,4 @@
-"""Phrases of both languages from the CLDR data that Babel carries: dates, times, units, money, names, lists.
+"""Phrases of both languages from the CLDR data in Babel: dates, times, units, money, names, lists.
 
 Every function returns a `Phrase`. Newer CLDR data uses narrow and no-break spaces; they become plain spaces here.
 """
@@ -35,7 +35,7 @@ SPANS: list[tuple[Span, Span]] = [
     ("year", "month"),
 ]
 CURRENCIES = ["EUR", "USD", "CHF", "GBP"]
-TAGGED = ["EUR", "USD", "GBP"]  # CLDR writes them before the amount in English, behind it in German
+TAGGED = ["EUR", "USD", "GBP"]  # CLDR writes them before the amount in English, after it in German
 AMOUNTS = [5, 8, 10, 12, 15, 20, 25, 30, 50, 80, 100, 200]
 CENTS = [0, 50, 99]
 YEARS = range(2011, 2021)
@@ -49,7 +49,7 @@ def both(render: Callable[[str], str]) -> Phrase:
 
 
 def random_day(rng: Random) -> date:
-    """Return any day of the years the corpus knows."""
+    """Return any day of the years that the corpus uses."""
     # The last day of a leap year is never drawn.
     return date(rng.choice(YEARS), 1, 1) + timedelta(days=rng.randrange(365))
 
@@ -227,7 +227,7 @@ BARE = [(any_date, 6), (any_time, 2), (any_measure, 3), (any_duration, 3), (any_
 
 
 def bare_phrase(rng: Random) -> tuple[str, str]:
-    """Return one phrase that is no sentence."""
+    """Return one phrase that is not a sentence."""
     make = rng.choices([make for make, _ in BARE], [weight for _, weight in BARE])[0]
     phrase = make(rng)
     return phrase.english, phrase.german

@@ -68,7 +68,7 @@ ATTEMPTS: list[Wish] = [
 def condition(rng: Random, past: bool, subject: NounPhrase | None = None) -> Clause:
     """Return what may stand in a clause with weil, wenn or obwohl: a mood, the rain, something done."""
     kind = rng.choice(["mood", "mood", "rain", "wish", "wish", "done"])
-    # It rains has no room for a subject that is given: then it is a mood.
+    # "It rains" cannot take a given subject: then it is a mood.
     if kind == "rain" and subject is None:
         return raining(past)
     if kind == "wish":
@@ -119,7 +119,7 @@ def because_of_it(rng: Random) -> Pair:
 
 
 def if_so(rng: Random) -> Pair:
-    """Return "If it rains, we must wait in the hotel."; also with if behind."""
+    """Return "If it rains, we must wait in the hotel."; also with if in second place."""
     main = any_clause(rng, rng.choice(["future", "can", "must"]))
     return after_conjunction(rng, Phrase("if", "wenn"), main, condition(rng, past=False))
 
@@ -145,7 +145,7 @@ def that(rng: Random) -> Pair:
 
 def relative(who: NounPhrase) -> NounPhrase:
     """Return the relative pronoun as a subject, for a clause whose English who stands before it."""
-    # Its noun keeps it from meeting its like; after a pronoun a feminine dative may stand (`other_people`).
+    # Its noun keeps `other_people` from choosing the same; since it is a pronoun, a feminine dative may follow.
     forms = {"nom": RELATIVE[who.gender].split()[0]}
     return NounPhrase("", forms, who.gender, who.person, pronoun=True, noun=who.noun)
 

@@ -1,4 +1,4 @@
-"""Running text that every Python carries: the reference behind `help("topics")`."""
+"""Running text that every Python includes: the reference shown by `help("topics")`."""
 
 from importlib import import_module
 

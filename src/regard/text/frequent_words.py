@@ -1,8 +1,8 @@
-"""The most frequent words of many languages, and the letters each writes, as plain data. Knows no algorithm.
+"""The most frequent words of many languages, and the letters of each, as plain data.
 
-One language an entry: its ISO 639 code, its letters beyond those in `PLAIN_LETTERS` ("-" for none, or where letters are
-not looked at), its words. A line that begins with a space continues the entry above. All are lower-case, and words end
-at an apostrophe: "l'eau" is "l" and "eau".
+One entry per language: its ISO 639 code, its letters beyond those in `PLAIN_LETTERS` ("-" for none, or where letters
+are not used), and its words. A line that begins with a space continues the entry above. All are lower-case, and words
+end at an apostrophe: "l'eau" is "l" and "eau".
 """
 
 LATIN = """
@@ -177,14 +177,14 @@ yi - און דער די איז פון צו אין מיט אז ניט האט ער
 ti - ኣብ እዩ ናይ ከም እቲ እዚ ነቲ ድማ ካብ ምስ ኣሎ ዝኾነ ብዛዕባ
 """,
 }
-"""Languages that a text could be taken for one of `WORDS` from: told apart from those, and never named themselves."""
+"""Languages that could be mistaken for one of `WORDS`: they are distinguished from those, but never returned."""
 
 PLAIN_LETTERS = {
     "Latn": "abcdefghijklmnopqrstuvwxyz",
     "Cyrl": "абвгдежзклмнопрстуфхцчш",
     "Arab": "ءآأؤإئابةتثجحخدذرزسشصضطظعغفقكلمنهوىيـ",
 }
-"""The letters that nearly all languages of a script share. Letters are not looked at in the other scripts."""
+"""The letters that nearly all languages of a script share. Letters are not used in the other scripts."""
 
 NAMES = """
 af Afrikaans, am Amharic, ar Arabic, as Assamese, az Azerbaijani, be Belarusian, bg Bulgarian, bn Bengali, bs Bosnian,
@@ -203,7 +203,7 @@ LEAST_SHARES = """
 am 0.08, ar 0.12, az 0.15, be 0.15, cs 0.15, eo 0.2, et 0.12, eu 0.12, fi 0.1, fr 0.3, he 0.1, hr 0.18, hu 0.16, is 0.2,
 lt 0.13, lv 0.15, mr 0.1, mt 0.2, ne 0.12, pl 0.15, ru 0.15, sk 0.15, sl 0.18, sr 0.18, tr 0.12, uk 0.15, vi 0.15
 """
-"""The share of the words that must be frequent ones, where it is not the usual. Many have endings instead of words."""
+"""The share of the words that must be frequent ones, if not the usual. Many languages have endings instead of words."""
 
 MISTAKEN = """
 cn zh, cz cs, dk da, gr el, jp ja, ua uk, vn vi, deutsch de, español es, français fr, italiano it,
@@ -211,4 +211,4 @@ português pt, nederlands nl, flemish nl, polski pl, čeština cs, svenska sv, d
 türkçe tr, română ro, русский ru, українська uk, 日本語 ja, 中文 zh, mandarin zh, 한국어 ko, العربية ar, farsi fa,
 castilian es
 """
-"""What is written for a language and is neither a code nor an English name, with the code that is meant."""
+"""Names that are used for a language but are neither a code nor its English name, with the code that is meant."""

@@ -1,7 +1,7 @@
 """Languages: which one texts are in, and how its code is written. Knows nothing of models and of training.
 
-A language is recognised by its script and its frequent words, which stand in `frequent_words.py`. No answer is better
-than a wrong one here, because whoever asks can still be told.
+A language is recognised by its script and its frequent words, which are in `frequent_words.py`. No answer is better
+than a wrong one here, because the user can still name the language.
 """
 
 import difflib
@@ -18,34 +18,34 @@ from regard.errors import ConfigError, shown
 from regard.text.frequent_words import LEAST_SHARES, MISTAKEN, NAMES, PLAIN_LETTERS, RIVALS, WORDS
 
 MOST_TEXTS, MOST_CHARACTERS = 2_000, 200_000
-"""What is looked at, from the beginning."""
+"""How many texts and characters are examined, from the beginning."""
 
 FEWEST_LETTERS = 150
 FEWEST_WORDS, FEWEST_KNOWN, FEWEST_DIFFERENT = 60, 15, 8
-"""Evidence that is needed: words, frequent ones among them, and different ones among those."""
+"""The minimum evidence: words, frequent ones among them, and different ones among those."""
 LEAST_OF_SCRIPT = 0.8
 """Share of the letters that one script must have."""
 MOST_FOREIGN = 0.01
 """Share of the letters that a language may borrow from others; names bring some."""
 FEWEST_APART, TIMES_AHEAD = 5, 4
-"""Words that only the first of two languages has: how many there must be, and how often for each of the second's."""
+"""Words that only the first of two languages has: the minimum, and the minimum per word that only the second has."""
 
 LEAST_SHARE = 0.25
-"""Share of the words that must be frequent ones. `frequent_words` has those of languages that need fewer."""
+"""Share of the words that must be frequent ones. `frequent_words` lists the languages that need fewer."""
 
 LEAST_KANA, LEAST_BESIDE = 0.2, 0.9
-"""Of Japanese: the share of kana in Han and kana, and of Han that stand in a line with hiragana."""
+"""For Japanese: the share of kana in Han and kana, and of Han that are in a line with hiragana."""
 MOST_KANA, LEAST_CHINESE, MOST_CANTONESE = 0.02, 0.045, 0.002
-"""Of Chinese: how many kana, letters of `CHINESE` and letters of `CANTONESE` there are for each Han."""
+"""For Chinese: how many kana, letters of `CHINESE` and letters of `CANTONESE` there are per Han."""
 FEWEST_CHINESE = 4
-"""Different letters of `CHINESE`: Japanese names hold one or two as well."""
+"""Different letters of `CHINESE`: Japanese names contain one or two as well."""
 CHINESE = "的是了我这這们們他她你就也很那还還没沒说說吗嗎把被让讓"
 """Frequent in Mandarin, and rare in Japanese names, in Cantonese, Hakka and Wu as they are spoken."""
 CANTONESE = "嘅喺咗唔冇哋嚟啲"
 
 DENSE = {"Hani", "Kana", "Hang"}
 DENSITY = 3
-"""A letter of these scripts says about as much as three of an alphabet."""
+"""A letter of these scripts carries about as much as three of an alphabet."""
 UNSPACED = {"Hani", "Kana", "Thai", "Laoo", "Khmr", "Mymr", "Tibt"}
 """Scripts that put no spaces between words."""
 
@@ -54,7 +54,7 @@ ALONE = {
     "Knda": "kn", "Laoo": "lo", "Mlym": "ml", "Mymr": "my", "Orya": "or", "Sinh": "si", "Taml": "ta", "Telu": "te",
     "Thaa": "dv", "Thai": "th",
 }  # fmt: skip
-"""Scripts that settle the language alone."""
+"""Scripts that determine the language by themselves."""
 ELSEWHERE = {
     "Beng": "ৰৱ",  # Assamese
     "Geor": "ჷჸჹჺ",  # Mingrelian and Svan
@@ -63,7 +63,7 @@ ELSEWHERE = {
 }
 """Letters of those scripts that belong to another language."""
 
-# The first and last code point of each script, from low to high; what is no letter in between does not count.
+# The first and last code point of each script, in ascending order; what is not a letter in between does not count.
 _SCRIPTS = [
     (0x0000, 0x0040, ""), (0x0041, 0x02AF, "Latn"), (0x0370, 0x03FF, "Grek"), (0x0400, 0x052F, "Cyrl"),
     (0x0531, 0x0587, "Armn"), (0x05D0, 0x05F2, "Hebr"), (0x0620, 0x06FF, "Arab"), (0x0750, 0x077F, "Arab"),
@@ -95,12 +95,12 @@ class Language(NamedTuple):
 
 
 def recognise(texts: Iterable[str]) -> str | None:
-    """Return the ISO 639 code of the language that texts are in, such as "de", or None where that is not safe.
+    """Return the ISO 639 code of the language that texts are in, such as "de", or None if it is uncertain.
 
-    Looks at the first 2,000 texts and 200,000 characters. None comes for too little text, for lists of single words,
-    for a mixture, for languages not known here, and for close ones that the texts do not tell apart, such as Danish
-    and Norwegian. A few lines of another language usually change nothing. "no" is Bokmål; "zh" is Mandarin in either
-    script.
+    Examines the first 2,000 texts and 200,000 characters. It is None for too little text, for lists of single words,
+    for a mixture of languages, for languages not known here, and for similar ones that the texts do not distinguish,
+    such as Danish and Norwegian. A few lines of another language usually change nothing. "no" is Bokmål; "zh" is
+    Mandarin in either script.
     """
     sample = _sample(texts)
     letters = _letters(sample)
@@ -123,20 +123,20 @@ def recognise(texts: Iterable[str]) -> str | None:
 def unspaced(text_sample: Iterable[str]) -> bool:
     """Return whether more than half of the letters are of a script that puts no spaces between words.
 
-    Looks at the first 2,000 texts and 200,000 characters.
+    Examines the first 2,000 texts and 200,000 characters.
     """
     scripts = _scripts(_letters(_sample(text_sample)))
     return 2 * sum(scripts[script] for script in UNSPACED) > scripts.total()
 
 
 def code_of(name: str) -> str:
-    """Return the code of a language as it is to be kept: "de", "pt-BR", "zh-Hant".
+    """Return the standard form of a language's code: "de", "pt-BR", "zh-Hant".
 
-    name: a code of two or three letters, with script, region and variant where wanted, or an English name known here,
-    in any case. What has been replaced becomes its replacement ("iw" becomes "he"), what has a shorter code that
-    ("deu" becomes "de", "cmn" becomes "zh"), and a script that goes without saying is left out.
-    Codes are checked by `langcodes` against the registry of IANA, without its extra package of names; names come from
-    a table here. Raises ConfigError for anything else.
+    name: a code of two or three letters, optionally with script, region and variant, or an English name known here, in
+    upper or lower case. A deprecated code becomes its replacement ("iw" becomes "he"), a long one its short form ("deu"
+    becomes "de", "cmn" becomes "zh"), and the usual script of a language is left out.
+    `langcodes` checks codes against the registry of IANA, without its extra package of names; names come from a table
+    here. Raises ConfigError for anything else.
     """
     import langcodes
 
@@ -164,7 +164,7 @@ def name_of(code: str) -> str:
 
 
 def _sample(texts: Iterable[str]) -> str:
-    """Return the beginning of texts, a line each, in NFC and lower case. A bare string is one text."""
+    """Return the beginning of texts, one line each, in NFC and lower case. A bare string is one text."""
     if isinstance(texts, str):
         texts = [texts]
     taken, left = [], MOST_CHARACTERS
@@ -173,7 +173,7 @@ def _sample(texts: Iterable[str]) -> str:
         left -= len(taken[-1])
         if left <= 0:
             break
-    # Python lowers the Turkish capital to an i and a dot of its own.
+    # Python would turn the Turkish capital into an i and a separate dot.
     return unicodedata.normalize("NFC", "\n".join(taken).replace("İ", "i").lower())
 
 
@@ -191,7 +191,7 @@ def _scripts(letters: Counter[str]) -> Counter[str]:
 
 
 def _script(letter: str) -> str:
-    """Return the script of a letter, and "" for one that stands in no range here."""
+    """Return the script of a letter, or "" for one that is in no range here."""
     _, last, script = _SCRIPTS[bisect_right(_FIRST, ord(letter)) - 1]
     return script if ord(letter) <= last else ""
 
@@ -204,7 +204,7 @@ def _words(sample: str) -> Counter[str]:
 
 def _chinese_or_japanese(sample: str, letters: Counter[str], scripts: Counter[str]) -> str | None:
     han, kana = scripts["Hani"], scripts["Kana"]
-    # A line of Japanese hardly ever goes without hiragana, so that lines tell a mixture from either.
+    # Hardly any line of Japanese lacks hiragana, so that lines distinguish a mixture from either language.
     beside = sum(_script(letter) == "Hani" for line in sample.split("\n") if _HIRAGANA.search(line) for letter in line)
     if kana >= LEAST_KANA * (han + kana) and beside >= LEAST_BESIDE * han:
         return "ja"
@@ -216,7 +216,7 @@ def _chinese_or_japanese(sample: str, letters: Counter[str], scripts: Counter[st
 
 
 def _by_words(script: str, letters: Counter[str], counts: Counter[str]) -> str | None:
-    """Return the language of a script whose frequent words are clearly there, and clearly more than another's."""
+    """Return the language of a script whose frequent words clearly occur, and clearly more often than another's."""
     languages = _languages(WORDS[script])
 
     def occurrences(words: Iterable[str]) -> int:
@@ -250,7 +250,7 @@ def _languages(table: str) -> dict[str, Language]:
 
 @cache
 def _least_shares() -> dict[str, float]:
-    """Return the share of frequent words that is asked of the languages with fewer than usual."""
+    """Return the required share of frequent words for the languages that need fewer than usual."""
     return {code: float(share) for code, share in map(str.split, _listed(LEAST_SHARES))}
 
 

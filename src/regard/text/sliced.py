@@ -1,4 +1,4 @@
-"""Sequences whose items are made when they are asked for: a corpus larger than memory, handled like a list."""
+"""Sequences whose items are made on demand: a corpus larger than memory, handled like a list."""
 
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
@@ -8,17 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 ITEMS_AT_ONCE = 10_000
-"""Items that a walk through all of them makes at once: one read of the file serves many, and few stand in memory."""
+"""How many items an iteration makes at once: one read of the file serves many, and few are in memory."""
 
 Item = TypeVar("Item")
 
 
 class Sliced(Sequence[Item]):
-    """A sequence whose items are made when they are asked for, and which is walked through in slices."""
+    """A sequence whose items are made on demand, and which is iterated over in slices."""
 
     @abstractmethod
     def part(self, start: int, stop: int) -> list[Item]:
-        """Return the items from start to stop, both of which the sequence has."""
+        """Return the items from start to stop, which are both within the sequence."""
 
     @overload
     def __getitem__(self, i: int) -> Item: ...
@@ -29,7 +29,7 @@ class Sliced(Sequence[Item]):
             start, stop, step = i.indices(len(self))
             assert step == 1, "slices of neighbours only"
             return self.part(start, max(start, stop))
-        at = range(len(self))[i]  # takes negative numbers, and raises the IndexError that `Sequence` relies on
+        at = range(len(self))[i]  # accepts negative numbers, and raises the IndexError that `Sequence` relies on
         return self.part(at, at + 1)[0]
 
     def __iter__(self) -> Iterator[Item]:
@@ -38,7 +38,7 @@ class Sliced(Sequence[Item]):
 
 
 class Chosen(Sliced[Item]):
-    """Some items of a sequence, left where they are. indices: which, in rising order."""
+    """Some items of a sequence, which are not copied. indices: of the items, in ascending order."""
 
     def __init__(self, items: Sequence[Item], indices: NDArray[np.int64]) -> None:
         self.items, self.indices = items, indices
@@ -50,6 +50,6 @@ class Chosen(Sliced[Item]):
         if start == stop:
             return []
         indices = self.indices[start:stop].tolist()
-        # One read of all that lies between: cheap where most are chosen, and far too much where few of many are.
+        # One read of everything in between: cheap if most items are chosen, far too much if only a few are.
         around = self.items[indices[0] : indices[-1] + 1]
         return [around[i - indices[0]] for i in indices]

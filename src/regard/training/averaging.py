@@ -1,4 +1,4 @@
-"""Averages of weights, which often translate better than the weights of any one step."""
+"""Averages of weights, which often translate better than the weights of any single step."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -17,24 +17,24 @@ class MovingAverage:
 
     def __init__(self, model: nn.Module, decay: float) -> None:
         self.model, self.decay = model, decay
-        # A tensor, so that it is saved like the weights; on the CPU, so that no GPU is waited for.
+        # A tensor, so that it is saved like the weights; on the CPU, to avoid waiting for a GPU.
         self.n_updates = torch.zeros((), dtype=torch.int64)
         self.weights = {name: p.detach().clone() for name, p in model.named_parameters()}
 
     @torch.no_grad()
     def update(self) -> None:
-        """Take the model's weights into the average."""
+        """Update the average with the model's weights."""
         self.n_updates += 1
         decay = min(self.decay, float((1 + self.n_updates) / (10 + self.n_updates)))
-        # Both are in the order of named_parameters, which has a shared tensor once.
+        # Both are in the order of named_parameters, which lists a shared tensor once.
         torch._foreach_lerp_(list(self.weights.values()), list(self.model.parameters()), 1 - decay)
 
     def tensors(self) -> dict[str, Tensor]:
-        """Return what the average is made of, by name."""
+        """Return the state of the average by name."""
         return {"n_updates": self.n_updates, **{f"weights.{name}": w for name, w in self.weights.items()}}
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
-        """Take back what `tensors` returned."""
+        """Restore what `tensors` returned."""
         for name, tensor in self.tensors().items():
             tensor.copy_(spread_as(tensors[name], tensor))
 
@@ -43,7 +43,7 @@ class MovingAverage:
 def holding(model: nn.Module, weights: dict[str, Tensor]) -> Iterator[None]:
     """Give a model other weights while the block runs. Names that share a tensor need one entry."""
     parameters = dict(model.named_parameters())
-    # Copied in and out, not exchanged: the optimiser and the engine for gradients hold these very tensors.
+    # Copied in and out, not exchanged: the optimiser and PyTorch's gradient engine refer to these tensors.
     own = {name: parameters[name].detach().clone() for name in weights}
     try:
         _set(parameters, weights)
@@ -54,7 +54,7 @@ def holding(model: nn.Module, weights: dict[str, Tensor]) -> Iterator[None]:
 
 @torch.no_grad()
 def mean_weights(models: Iterable[nn.Module]) -> dict[str, Tensor]:
-    """Return the mean of the weights of models that differ in nothing else, by name."""
+    """Return the mean weights, by name, of models that differ only in their weights."""
     first, *others = [dict(model.named_parameters()) for model in models]
     return {name: torch.stack([p, *(other[name] for other in others)]).mean(0) for name, p in first.items()}
 

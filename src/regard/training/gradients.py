@@ -1,4 +1,4 @@
-"""The gradients of a batch: over all processes, and in as many parts as memory asks for."""
+"""The gradients of a batch: over all processes, and in as many parts as memory requires."""
 
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -18,18 +18,18 @@ from regard.training.processes import Processes
 from regard.training.sharding import shard
 
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "_STATUS_ALLOC_FAILED")
-"""How PyTorch on a GPU and on a CPU, and cuBLAS and cuDNN, say that memory does not suffice."""
+"""What errors contain if memory runs out: those of PyTorch on a GPU and on a CPU, and of cuBLAS and cuDNN."""
 
 
 class Gradients:
     """Adds the gradients of a batch's mean loss to those of a model."""
 
     def __init__(self, model: nn.Module, config: TrainingConfig, device: torch.device, processes: Processes) -> None:
-        """With sharded weights and several processes, the model's parameters are replaced by their shares."""
+        """With sharded weights and several processes, the model's parameters are replaced by their shards."""
         self.model, self.device, self.processes = model, device, processes
         self.objective: Any = Objective(model, config)
         if config.compiled:
-            # In place, so that weights keep their names; dynamic, since hardly two batches have the same shape.
+            # In place, so that weights keep their names; dynamic, since hardly any two batches have the same shape.
             model.compile(dynamic=True)
         self.sharded = config.sharded and processes.size > 1
         if self.sharded:
@@ -40,86 +40,87 @@ class Gradients:
         self.n_parts = 1
 
     def add(self, batch: Batch, *, gather: bool = True) -> Loss:
-        """Add the gradients of the whole batch, and return the sums of this process's share, with the batch's tokens.
+        """Add the gradients of the whole batch. Return the loss of this process's share, with the batch's token count.
 
-        Each process takes its sentences, a part of them at a time; the gradients are summed over all processes with the
-        last part, unless they are not to be gathered.
+        Each process computes its share of the sentences, one part at a time. With the last part the gradients are
+        summed over all processes, if gather is True.
         """
-        # Of the whole batch, before it is shared out: so several processes learn what one learns.
+        # Of the whole batch, before it is divided: so several processes get the same gradients as one.
         n_tokens = n_real(batch)
-        # A weight of 0 is computed with all the same: the others wait for the gradients of every process.
+        # With weight 0 it computes all the same, because the others wait for the gradients of every process.
         mine, weight = self.processes.share(batch)
         parts, losses = split_rows(mine, self.n_parts), []
         for i, part in enumerate(parts):
             with self.gathering(gather and i == len(parts) - 1):
-                # The forward pass alone: PyTorch takes the backward pass of a product in the type that it had.
+                # Only the forward pass: PyTorch computes the backward pass of a product in the same type.
                 with self.autocast:
                     smoothed, nll = self.objective(to_device(part, self.device))
-                # PyTorch takes the mean over the processes, hence their number; the sum is meant.
+                # PyTorch takes the mean over the processes; times their number it is the sum.
                 (smoothed * (weight * self.processes.size / n_tokens)).backward()
-            losses.append(Loss(smoothed.detach() * weight, nll * weight, 0))  # tokens are those of the batch
+            losses.append(Loss(smoothed.detach() * weight, nll * weight, 0))  # tokens of the batch are counted once
         sums = reduce(add, losses)
         return Loss(sums.smoothed, sums.nll, n_tokens)
 
     def gathering(self, wanted: bool) -> Any:
-        """Return a context in which gradients are summed over all processes as they come, or stay in their own."""
+        """Return a context in which gradients are summed over all processes, or stay in their own process."""
         if self.sharded:
-            # A switch that stays as it is set, so it is set for every part.
+            # The switch keeps its value, so it is set for every part.
             self.objective.set_requires_gradient_sync(wanted)
         elif not wanted and isinstance(self.objective, DistributedDataParallel):
             return self.objective.no_sync()
         return nullcontext()
 
     def rehearse(self, largest: Batch, reserve: Callable[[], list[Tensor]], say: Callable[[str], None]) -> None:
-        """Try the largest batch first, so that memory fails now or never, and take batches in parts if it does.
+        """Try the largest batch first, so that memory runs out now or never; if it does, split batches into parts.
 
         reserve: returns as much memory as will be needed beside it. Raises TrainingError if a single sentence does not
-        fit, or with sharded weights the batch: processes that gather each other's shares cannot try again one by one.
+        fit or, with sharded weights, if the batch does not: processes that gather each other's shards cannot retry one
+        by one.
         """
         # Decided together: if the batch is too large for one process, all take more parts.
         while self.processes.most((problem := self.memory_problem(largest, reserve)) is not None)[0]:
             if self.n_parts >= len(largest.source):
                 raise TrainingError(
                     f"Not even one sentence of the largest batch fits into memory ({problem or 'of another process'}). "
-                    "Set a smaller model, or a smaller data.max_tokens for pairs or model.context for text."
+                    "Choose a smaller model, or set a smaller data.max_tokens for pairs or model.context for text."
                 )
             self.n_parts *= 2
-            say(f"The largest batch does not fit into memory: batches go in {self.n_parts} parts.")
+            say(f"The largest batch does not fit into memory: batches are split into {self.n_parts} parts.")
 
     def memory_problem(self, batch: Batch, reserve: Callable[[], list[Tensor]]) -> str | None:
-        """Return what PyTorch says if a batch does not fit into memory beside what is reserved."""
+        """Return PyTorch's error if a batch does not fit into memory beside what is reserved, otherwise None."""
         try:
-            _reserved = reserve()  # bound to a name, or it would be free before the batch is tried
-            self.add(batch, gather=self.sharded)  # FSDP keeps what is not gathered, and has no way to forget it
-        except RuntimeError as error:  # torch.OutOfMemoryError is one, and a CPU raises nothing narrower
+            _reserved = reserve()  # bound to a name; otherwise it would be freed before the batch is tried
+            self.add(batch, gather=self.sharded)  # FSDP cannot discard gradients that were not gathered
+        except RuntimeError as error:  # includes torch.OutOfMemoryError; a CPU raises nothing more specific
             if not any(sign in str(error) for sign in OUT_OF_MEMORY):
                 raise
             problem = str(error).splitlines()[0]
             if self.sharded:
-                advice = "Set a lower training.batch_tokens, or more processes."
+                advice = "Set a lower training.batch_tokens, or use more processes."
                 raise TrainingError(f"The largest batch does not fit into memory ({problem}). {advice}") from error
             return problem
         finally:
-            self.model.zero_grad(set_to_none=True)  # of the parts that did fit, too
+            self.model.zero_grad(set_to_none=True)  # also of the parts that did fit
         return None
 
 
 class Objective(nn.Module):
-    """A model with its loss behind it, as one module whose gradients PyTorch's distributed engine can gather."""
+    """A model followed by its loss, as one module whose gradients PyTorch's distributed engine can gather."""
 
     def __init__(self, model: nn.Module, config: TrainingConfig) -> None:
         super().__init__()
         self.model, self.config = model, config
 
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Return what is to be minimised of a batch and its negative log-likelihood, in nats, as sums."""
+        """Return the training loss of a batch and its negative log-likelihood, as sums in nats."""
         config = self.config
         loss = batch_loss(self.model, batch, config.label_smoothing, config.z_loss, config.r_drop)
         return loss.smoothed, loss.nll
 
 
 def batch_loss(model: nn.Module, batch: Batch, smoothing: float, z_loss: float = 0.0, r_drop: float = 0.0) -> Loss:
-    """Return the loss of the real target positions of a batch, with r_drop of two passes, side by side."""
+    """Return the loss of the real target positions of a batch; with r_drop, of two passes computed side by side."""
     assert batch.gold is not None and batch.target_keep is not None, "training needs targets"
     gold = batch.gold[batch.target_keep]  # (N,)
     weight: Any = model.output_weight
@@ -132,6 +133,6 @@ def batch_loss(model: nn.Module, batch: Batch, smoothing: float, z_loss: float =
 
 
 def n_real(batch: Batch) -> int:
-    """Return how many target positions are real."""
+    """Return how many target positions are not padding."""
     assert batch.target_keep is not None, "training needs targets"
     return int(batch.target_keep.sum())

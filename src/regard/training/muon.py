@@ -1,4 +1,4 @@
-"""Muon: momentum, orthogonalised, for the matrices of a network."""
+"""Muon: orthogonalised momentum for the matrices of a network."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
@@ -11,7 +11,7 @@ from torch import Tensor
 from regard.training.processes import ALONE, Processes
 from regard.training.sharding import spread_as, unspread
 
-# The five steps of the Polar Express: at each the odd polynomial that brings the singular values closest to one.
+# The five steps of the Polar Express: each is the odd polynomial that brings the singular values closest to one.
 POLAR_EXPRESS = (
     (8.156554524902461, -22.48329292557795, 15.878769915207462),
     (4.042929935166739, -2.808917465908714, 0.5000178451051316),
@@ -24,7 +24,7 @@ POLAR_EXPRESS = (
 def orthogonalise(matrices: Float[Tensor, "N R C"], dtype: torch.dtype | None = None) -> Float[Tensor, "N R C"]:
     """Return each matrix with all its singular values brought near one.
 
-    Amsel et al. 2025, "The Polar Express", algorithm 1, with products in `dtype` or else in the precision of the input.
+    Amsel et al. 2025, "The Polar Express", algorithm 1, with products in `dtype`, by default that of the input.
     """
     tall = matrices.shape[-2] > matrices.shape[-1]
     x = matrices.mT if tall else matrices  # so that the Gram matrix is of the shorter side
@@ -38,10 +38,10 @@ def orthogonalise(matrices: Float[Tensor, "N R C"], dtype: torch.dtype | None = 
 
 
 class Muon(torch.optim.Optimizer):
-    """Nesterov momentum whose update is orthogonalised. Jordan et al. 2024.
+    """Nesterov momentum with orthogonalised updates. Jordan et al. 2024.
 
-    Parameters of one shape are updated in one batch of products, of which each process computes its share. A parameter
-    of three axes is a stack of matrices. dtype: of the products; the parameters' own where none is given.
+    Parameters of the same shape are updated in one batch of products, of which each process computes a share. A
+    parameter with three axes is a stack of matrices. dtype: of the products, by default that of the parameters.
     """
 
     def __init__(
@@ -78,9 +78,9 @@ class Muon(torch.optim.Optimizer):
             momentum.lerp_(parameter.grad, 1 - group["momentum"])
             looks_ahead.append(torch.lerp(parameter.grad, momentum, group["momentum"]))
         rows, columns = parameters[0].shape[-2:]
-        # Whole, also where weights are spread: the singular values of a share are not those of the matrix.
+        # Whole, even if weights are sharded: the singular values of a shard are not those of the matrix.
         stacked = torch.cat([unspread(x).view(-1, rows, columns) for x in looks_ahead])
-        # Jordan et al. 2024: so the rows of a tall update are as long as those of a square one.
+        # Jordan et al. 2024: with this factor the rows of a tall update are as long as those of a square one.
         rate = group["lr"] * max(1.0, rows / columns) ** 0.5
         updates = self._orthogonalised(stacked).split([x.numel() // (rows * columns) for x in looks_ahead])
         for parameter, update in zip(parameters, updates, strict=True):
@@ -88,13 +88,13 @@ class Muon(torch.optim.Optimizer):
             parameter.mul_(1 - group["lr"] * group["decay"]).sub_(update, alpha=rate)
 
     def _orthogonalised(self, matrices: Float[Tensor, "N R C"]) -> Float[Tensor, "N R C"]:
-        """Return the matrices orthogonalised, each by one process for all of them."""
+        """Return the matrices orthogonalised, each computed by one process for all of them."""
         rank, size = self.processes.rank, self.processes.size
         if size == 1:
             return orthogonalise(matrices, self.dtype)
-        # Each computed once and given to all, so that weights stay the same in all processes to the last bit.
+        # Each is computed once and sent to all, so that weights stay identical in all processes to the last bit.
         share = -(-len(matrices) // size)
         mine = matrices[rank * share : (rank + 1) * share]
-        # Filled up with zeros, since all must give as many; what comes of these is cut off.
+        # Padded with zeros, since all must send equally many; the results for these are cut off.
         mine = orthogonalise(F.pad(mine, (0, 0, 0, 0, 0, share - len(mine))), self.dtype)
         return torch.cat(self.processes.of_each(mine))[: len(matrices)]

@@ -13,14 +13,14 @@ from regard.training.sharding import spread_as, unspread
 
 
 class Optimiser:
-    """AdamW, or Muon for the matrices and AdamW for the rest, behind one step and one factor on the rates.
+    """AdamW, or Muon for the matrices and AdamW for the rest, with one step and one factor on the learning rates.
 
-    With an average, that of the weights is kept as well.
+    With `ema_decay` it also keeps the moving average of the weights.
     """
 
     def __init__(self, model: nn.Module, config: TrainingConfig, processes: Processes = ALONE) -> None:
-        # A row of these belongs to a token, so Muon is not for them (Jordan et al. 2024). They are known by
-        # identity, since they may be tied.
+        # Each row of these belongs to one token, so Muon does not suit them (Jordan et al. 2024). They are recognised
+        # by identity, since they may be tied.
         embeddings = {id(m.weight) for m in model.modules() if isinstance(m, nn.Embedding)}
         embeddings.add(id(model.output_weight))
         parameters = list(model.parameters())
@@ -40,13 +40,13 @@ class Optimiser:
         self.rates = [[group["lr"] for group in part.param_groups] for part in self.parts]
 
     def reserve(self) -> list[Tensor]:
-        """Return tensors as large as those that the optimisers will remember from the first step on.
+        """Return tensors as large as the optimiser state will be from the first step on.
 
-        While they are held, what still fits into memory fits beside that.
+        What fits into memory while they exist will fit beside the optimiser state.
         """
         momenta = {Muon: 1, torch.optim.AdamW: 2}
         parts = [(part, p) for part in self.parts for group in part.param_groups for p in group["params"]]
-        # Linux gives out a CPU's memory before it is there, so that on a CPU this finds little.
+        # Linux overcommits memory, so on a CPU this detects little.
         return [torch.empty_like(p) for part, p in parts for _ in range(momenta[type(part)])]
 
     def step(self, factor: float) -> None:
@@ -60,9 +60,9 @@ class Optimiser:
             self.average.update()
 
     def tensors(self) -> dict[str, Tensor]:
-        """Return everything the optimisers remember, by name, in whole tensors. All processes must ask for it.
+        """Return the whole optimiser state by name, in tensors that are not sharded. All processes must call this.
 
-        They gather in the same order, whatever that of their dictionaries is after a restore.
+        All gather in the same order, whatever the order of their dictionaries is after a restore.
         """
         average = self.average.tensors() if self.average is not None else {}
         return {f"average.{name}": unspread(tensor) for name, tensor in average.items()} | {
@@ -73,9 +73,9 @@ class Optimiser:
         }
 
     def remembered(self) -> dict[str, tuple[tuple[int, ...], torch.dtype]]:
-        """Return the shape and type of everything that `tensors` may return, by name. Parameters must not be spread.
+        """Return the shape and type of everything that `tensors` may return, by name. Parameters must not be sharded.
 
-        A parameter that never had a gradient is not remembered.
+        A parameter that never had a gradient has no state.
         """
         found = {}
         if self.average is not None:
@@ -91,7 +91,7 @@ class Optimiser:
         return found
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
-        """Take back what `tensors` returned."""
+        """Restore what `tensors` returned."""
         mine = {name: value for name, value in tensors.items() if not name.startswith("average.")}
         if self.average is not None:
             self.average.restore({name.removeprefix("average."): value for name, value in tensors.items()})
@@ -102,5 +102,5 @@ class Optimiser:
         for part, state in zip(self.parts, states, strict=True):
             parameters = [p for group in part.param_groups for p in group["params"]]
             state = {i: {k: spread_as(v, parameters[i]) for k, v in of.items()} for i, of in state.items()}
-            # The groups stay ours: rates and decay come from the settings, never from a checkpoint.
+            # The groups stay as they are: rates and decay come from the settings, never from a checkpoint.
             part.load_state_dict({"state": state, "param_groups": part.state_dict()["param_groups"]})

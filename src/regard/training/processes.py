@@ -1,7 +1,7 @@
 """The processes that train one model together: this one alone, unless `torchrun` started more.
 
-Each computes the gradients of its share of every batch's sentences. The first one also writes, says and measures what
-there is to write, to say and to measure.
+Each computes the gradients of its share of every batch's sentences. Only the first one writes files, prints messages
+and validates.
 """
 
 import os
@@ -22,11 +22,11 @@ from regard.stderr import tell
 Result = TypeVar("Result")
 
 PATIENCE = timedelta(days=1)
-"""How long processes wait for one that tokenises or validates; one that has died, `torchrun` notices itself."""
+"""How long processes wait for one that tokenises or validates. If one has died, `torchrun` notices that itself."""
 
 
 class FirstsError(RegardError):
-    """A mistake that the first process has found, and says."""
+    """An error that the first process has found and reports."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Processes:
     def share(self, batch: Batch) -> tuple[Batch, float]:
         """Return this process's sentences of a batch, and their weight: 0 if there were too few for all processes.
 
-        Sentences are dealt like cards, so that every process gets some of each length.
+        Sentences are dealt out in turn, so that every process gets some of each length.
         """
         if self.size == 1:
             return batch, 1.0
@@ -60,7 +60,7 @@ class Processes:
         return list(stacked)
 
     def most(self, *values: float) -> list[float]:
-        """Return the highest of each value over all processes, so that they agree."""
+        """Return the maximum of each value over all processes, so that they agree."""
         if self.size == 1:
             return list(values)
         agreed = torch.tensor(values, dtype=torch.float64)
@@ -68,7 +68,7 @@ class Processes:
         return list(agreed.tolist())
 
     def of_each(self, tensor: Tensor) -> list[Tensor]:
-        """Return the tensor of every process, which all have the same shape."""
+        """Return the tensors of all processes, which must have the same shape."""
         if self.size == 1:
             return [tensor]
         found = [torch.empty_like(tensor, memory_format=torch.contiguous_format) for _ in range(self.size)]
@@ -76,15 +76,15 @@ class Processes:
         return found
 
     def from_first(self, make: Callable[[], Result]) -> Result:
-        """Return what the first process makes, in all of them; the others wait for it, and share its RegardError."""
+        """Return in all processes what the first one makes. The others wait for it; all raise its RegardError."""
         if self.size == 1:
             return make()
         if self.is_first:
             try:
                 result = make()
             except RegardError as error:
-                # Of a class of its own, so that `together` does not say it again in every process. Any other exception
-                # is a bug: it ends this process, and torchrun the others.
+                # Of a class of its own, so that `together` does not report it again in every process. Any other
+                # exception is a bug: it ends this process, and torchrun ends the others.
                 dist.broadcast_object_list([None, FirstsError(str(error))])
                 raise
             dist.broadcast_object_list([result, None])
@@ -97,13 +97,13 @@ class Processes:
         return made
 
     def in_first(self, make: Callable[[], Result]) -> Result | None:
-        """Return what the first process makes, there alone; the others wait for it, and share its RegardError."""
+        """Return what the first process makes, and None in the others. They wait for it; all raise its RegardError."""
         made: list[Result] = []
         self.from_first(lambda: made.append(make()))  # so only None is sent, and nothing need be pickled
         return made[0] if made else None
 
     def first_before_others(self, make: Callable[[], Result]) -> Result:
-        """Return what each process makes; the others begin when the first has done, and find what it has left."""
+        """Return what each process makes. The others begin after the first has finished, and find what it wrote."""
         made = self.in_first(make)
         return make() if made is None else made
 
@@ -113,19 +113,19 @@ ALONE = Processes()
 
 @contextmanager
 def together(device: torch.device) -> Iterator[Processes]:
-    """Join the processes that `torchrun` started, if it did; a GPU's talk through NCCL and a CPU's through Gloo."""
+    """Join the processes that `torchrun` started, if any. They communicate through NCCL on GPUs and Gloo on CPUs."""
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
         yield ALONE
         return
     if device.type == "cuda":
-        torch.cuda.set_device(device)  # NCCL takes the current one
-    # Gradients go through NCCL; what is agreed on stands on the CPU and goes through Gloo.
+        torch.cuda.set_device(device)  # NCCL uses the current device
+    # Gradients go through NCCL; what processes agree on is on the CPU and goes through Gloo.
     dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
     processes = Processes(dist.get_rank(), size)
     try:
         yield processes
-        processes.most(0)  # so that none leaves while another still listens to it
+        processes.most(0)  # so that none leaves while another still waits for it
     except RegardError as error:
         if not processes.is_first and not isinstance(error, FirstsError):
             tell(f"regard, process {processes.rank}: {error}")

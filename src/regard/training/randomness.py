@@ -1,11 +1,11 @@
-"""The state of torch's random numbers as one tensor: the CPU's, and behind it the GPU's where one computes."""
+"""The state of torch's random number generators as one tensor: the CPU's, then the GPU's if one is used."""
 
 import torch
 from torch import Tensor
 
 
 def random_state(device: torch.device) -> Tensor:
-    """Return the state of the random numbers on the CPU and on a device, in bytes."""
+    """Return the state of the random number generators of the CPU and of a device, in bytes."""
     states = [torch.get_rng_state()]
     if device.type == "cuda":
         states.append(torch.cuda.get_rng_state(device))
@@ -14,7 +14,7 @@ def random_state(device: torch.device) -> Tensor:
 
 
 def set_random_state(state: Tensor, device: torch.device) -> None:
-    """Take back what `random_state` returned; what it says of another kind of device is left aside."""
+    """Restore what `random_state` returned. The state of another kind of device is ignored."""
     of_cpu = len(torch.get_rng_state())
     torch.set_rng_state(state[:of_cpu])
     if device.type == "cuda" and len(state) > of_cpu:

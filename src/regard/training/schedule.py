@@ -1,4 +1,4 @@
-"""The learning rate as a pure function of how far the training is."""
+"""The learning rate as a pure function of the training's progress."""
 
 import math
 from dataclasses import dataclass
@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from regard.training.config import Schedule, TrainingConfig
 
 WSD_DECAY = 0.2
-"""The share of the budget in which "wsd" falls."""
+"""The last share of the budget, in which "wsd" decays."""
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """When a training ends; None means no such limit. seconds counts training time, earlier sittings included.
+    """When a training ends; None means no such limit. seconds: training time, including that before a resume.
 
-    first_step, first_seconds: where the learning rate was planned, which is not zero if the budget was changed since.
+    first_step, first_seconds: where the learning rate was planned, which is not zero if the budget was changed later.
     """
 
     steps: float | None
@@ -22,7 +22,7 @@ class Budget:
     first_seconds: float = 0.0
 
     def progress(self, step: int, seconds: float) -> float:
-        """Return the share of the budget that is used up since it was planned, 0 to 1."""
+        """Return the share of the budget used since it was planned, from 0 to 1."""
         shares = []
         if self.steps is not None:
             shares.append(_share(step - self.first_step, self.steps - self.first_step))
@@ -32,11 +32,11 @@ class Budget:
 
 
 def _share(used: float, of: float) -> float:
-    return used / of if of > 0 else 1.0  # nothing is left to plan for: the budget is over
+    return used / of if of > 0 else 1.0  # nothing is left: the budget is used up
 
 
 def budget_of(config: TrainingConfig, batches_an_epoch: int, first_step: int = 0, first_seconds: float = 0.0) -> Budget:
-    """Return the budget that steps, epochs and minutes leave together, for a learning rate planned from a step on."""
+    """Return the budget from steps, epochs and minutes, for a learning rate planned from `first_step` on."""
     limits = [float(config.steps)] if config.steps else []
     if config.epochs:
         limits.append(config.epochs * batches_an_epoch)
@@ -47,13 +47,13 @@ def budget_of(config: TrainingConfig, batches_an_epoch: int, first_step: int = 0
 def rate_factor(
     step: int, progress: float, warmup_steps: int, schedule: Schedule = "linear", warmup_share: float | None = None
 ) -> float:
-    """Return the factor on the learning rate for a step (counted from 0): a straight rise, then the schedule.
+    """Return the factor on the learning rate for a step (counted from 0): a linear warm-up, then the schedule.
 
-    progress: share of the budget used up before the step. warmup_share: the share of it at which the rise is over at
-    the latest. "inverse_sqrt": Vaswani et al. 2017, equation 3. "wsd", warm up, stay, decay: one until the last fifth,
-    then a straight line to zero (Hu et al. 2024, section 4).
+    progress: share of the budget used before the step. warmup_share: the maximum share of the budget for the warm-up.
+    "inverse_sqrt": Vaswani et al. 2017, equation 3. "wsd" (warm-up, stable, decay): one until the last fifth of the
+    budget, then linear to zero (Hu et al. 2024, section 4).
     """
-    # The first step has a rate already, and the first one behind the warm-up has all of it.
+    # The rate of the first step is above zero, and the first step after the warm-up has the full rate.
     rise = (step + 1) / (warmup_steps + 1)
     sooner = progress / warmup_share if warmup_share is not None else 0.0
     match schedule:

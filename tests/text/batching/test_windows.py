@@ -80,7 +80,7 @@ def test_a_batch_has_as_many_whole_windows_as_fit_but_at_least_one():
 
 
 def test_a_text_shorter_than_one_window_is_refused():
-    with pytest.raises(DataError, match=r"7 tokens to train on, fewer than one window of 8.*model.context to 7"):
+    with pytest.raises(DataError, match=r"7 tokens to train on, fewer than one window of 8.*context to at most 7"):
         stream_of([3, 4])
 
 

@@ -34,5 +34,5 @@ def test_a_file_of_a_folder_that_is_no_text_is_named(folder):
 
 
 def test_a_folder_without_text_is_refused(tmp_path):
-    with pytest.raises(DataError, match=r"is a directory without a \.txt file; expected running text, a document"):
+    with pytest.raises(DataError, match=r"is a directory without a \.txt file; expected running text, one document"):
         Passages.read(tmp_path, "file")

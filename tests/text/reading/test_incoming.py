@@ -48,7 +48,7 @@ def test_a_line_that_is_no_text_costs_only_itself():
     lines = all_lines(io.BytesIO(b"one\ncaf\xe9\n\0\nfour"))
     assert [line.text for line in lines] == ["one", "", "", "four"]
     assert lines[1].problem == "has byte 0xE9 at place 4, which is not UTF-8"
-    assert lines[2].problem == "has a NUL byte, which is no text"
+    assert lines[2].problem == "has a NUL byte, which is not text"
 
 
 @pytest.mark.parametrize(

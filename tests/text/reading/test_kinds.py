@@ -58,7 +58,7 @@ def test_the_command_for_a_translation_memory_gives_the_pairs(tmp_path):
 @pytest.mark.skipif(not shutil.which("jq"), reason="jq is not installed")
 def test_the_command_for_json_lines_gives_the_pairs(tmp_path):
     (tmp_path / "x.jsonl").write_text('{"source": "a cat", "target": "eine Katze"}\n', encoding="utf-8")
-    message = refused(tmp_path / "x.jsonl").partition(", with the names")[0]
+    message = refused(tmp_path / "x.jsonl").partition(", with your file's")[0]
     assert list(read_pairs([converted(message, tmp_path)])) == PAIRS[:1]
 
 
@@ -81,7 +81,7 @@ def test_utf_16_is_named_and_the_command_converts_it(tmp_path):
 def test_three_columns_are_cut_to_two_by_the_command(tmp_path):
     (tmp_path / "deu.tsv").write_text(TSV.replace("\n", "\tCC-BY\n"), encoding="utf-8")
     message = refused(tmp_path / "deu.tsv")
-    assert "line 1: 3 columns; expected 2 (source, tab, target) (and so 1 more)" in message
+    assert "line 1: 3 columns; expected 2 (source, tab, target) (and 1 more)" in message
     assert list(read_pairs([converted(message, tmp_path)])) == PAIRS
 
 

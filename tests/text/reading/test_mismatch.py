@@ -20,7 +20,7 @@ def test_missing_lines_are_found_to_the_line_or_its_neighbour(at, n_missing, sid
     line, what = first_misfit(*sides)
     assert abs(line - (at + 1)) <= 1
     if line <= 300:
-        assert what.endswith(f"from there the files fit better shifted by {n_missing}")
+        assert what.endswith(f"from there on the files match better when shifted by {n_missing}")
 
 
 def test_both_lengths_of_the_line_are_said():
@@ -32,7 +32,7 @@ def test_both_lengths_of_the_line_are_said():
 
 def test_a_file_that_was_cut_off_is_recognised():
     sources, targets = parallel(50)
-    assert first_misfit(sources, targets[:40]) == (41, "the lines before it fit, and there the shorter file ends")
+    assert first_misfit(sources, targets[:40]) == (41, "the lines before it match, and the shorter file ends there")
 
 
 def test_an_empty_line_too_much_is_found():

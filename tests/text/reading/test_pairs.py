@@ -108,10 +108,8 @@ def test_an_empty_file_is_refused(write, content):
 def test_invalid_utf_8_is_refused_with_file_line_and_byte(write):
     path = write("a.de", b"gut\nStra\xdfe\n")
     found = "line 2, byte 5: byte 0xDF is not UTF-8 (invalid continuation byte)"
-    assert (
-        message_of(read_lines, path)
-        == f"{path}, {found}. If it is Latin-1, convert it: iconv -f LATIN1 -t UTF-8 {path} > new.txt"
-    )
+    convert = f"iconv -f LATIN1 -t UTF-8 {path} > {path.with_name('a-2.de')}"
+    assert message_of(read_lines, path) == f"{path}, {found}. If it is Latin-1, convert it: {convert}"
 
 
 def test_bytes_are_counted_as_they_stand_in_the_file(write):
@@ -122,10 +120,8 @@ def test_bytes_are_counted_as_they_stand_in_the_file(write):
 @pytest.mark.parametrize("content", ["\ud7ff\n".encode("utf-16"), b"\xfe\xff\0a"])
 def test_utf_16_is_refused_by_name(write, content):
     path = write("a.txt", content)
-    assert (
-        message_of(read_lines, path)
-        == f"{path} is UTF-16; expected UTF-8. Convert it: iconv -f UTF-16 -t UTF-8 {path} > new.txt"
-    )
+    convert = f"iconv -f UTF-16 -t UTF-8 {path} > {path.with_name('a-2.txt')}"
+    assert message_of(read_lines, path) == f"{path} is UTF-16; expected UTF-8. Convert it: {convert}"
 
 
 def test_nul_bytes_are_refused_with_file_line_and_byte(write):
@@ -143,7 +139,7 @@ def test_a_line_of_100_000_characters_is_refused(write):
 
 def test_all_overlong_lines_are_counted_in_one_message(write):
     message = message_of(read_lines, write("a.txt", "xxxx\nxx\nxxxxx\n"), 3)
-    assert message.endswith("line 1: 4 characters; at most 3 are allowed (and so 1 more).")
+    assert message.endswith("line 1: 4 characters; at most 3 are allowed (and 1 more).")
 
 
 def test_a_pair_of_100_000_characters_is_dropped_and_counted(write):
@@ -165,7 +161,7 @@ def test_a_wrong_number_of_columns_is_refused_with_the_line(write, row, found):
 
 def test_all_rows_with_wrong_columns_are_counted_in_one_message(write):
     message = message_of(read_pairs, [write("a.tsv", "a\nb\tb\nc\nd\n")])
-    assert message.endswith("line 1: 1 column; expected 2 (source, tab, target) (and so 2 more).")
+    assert message.endswith("line 1: 1 column; expected 2 (source, tab, target) (and 2 more).")
 
 
 def test_files_of_which_no_pair_is_left_are_refused(write):

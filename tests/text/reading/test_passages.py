@@ -87,7 +87,7 @@ def small():
 @pytest.mark.usefixtures("small")
 @given(found=CONTENT)
 def test_passages_are_the_documents_wherever_blocks_end(tmp_path_factory, found):
-    content = "".join(line + end for line, end in found)
+    content = "".join(line + end for line, end in [*found, ("", "\n"), ("a", "\n")])  # the last line makes it no table
     path = written(tmp_path_factory.mktemp("text"), content.encode())
     mark = re.compile(r"^<\|endoftext\|>(?:\n|\Z)", re.MULTILINE)
     text = normalise_running(content)

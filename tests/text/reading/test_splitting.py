@@ -91,7 +91,7 @@ SIDES = st.sampled_from(["a", "b", " b", "c", "d", "e\u0301", "é", "f"])
 def test_no_source_that_is_held_out_is_trained_on(pairs, n, seed):
     sources = {normalise(source) for source, _ in pairs}
     if len(sources) < 2:
-        with pytest.raises(DataError, match="have 1 source between them; at least 2 different ones are needed"):
+        with pytest.raises(DataError, match=r"Found 1 distinct source in [\d,]+ pairs?; at least 2 are needed"):
             hold_out_distinct(pairs, Keys.of(pairs), n, seed)
         return
     train, valid = hold_out_distinct(pairs, Keys.of(pairs), n, seed)

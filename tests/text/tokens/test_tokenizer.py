@@ -163,7 +163,7 @@ def test_a_tokenizer_that_could_meet_unknown_characters_is_refused(piece, tmp_pa
     TRAINED["characters"].save(tmp_path / "tokenizer.json")
     content = json.loads((tmp_path / "tokenizer.json").read_text("utf-8"))
     content["pieces"].remove(piece)
-    with pytest.raises(BundleError, match=f"lacks 1 pieces, first '{piece}'"):
+    with pytest.raises(BundleError, match=f"lacks 1 pieces, the first is '{piece}'"):
         Tokenizer.read(json.dumps(content).encode(), "tokenizer.json")
 
 

@@ -35,7 +35,7 @@ def with_pieces(vocabulary: Vocabulary, pieces: list[str]) -> Vocabulary:
 
 def refused(vocabulary: Vocabulary, message: str) -> str:
     with pytest.raises(
-        BundleError, match=rf"^f\.json is no tokenizer of ours: {message}.*Train or copy it again\.$"
+        BundleError, match=rf"^f\.json is not a tokenizer of regard: {message}.*Train or copy it again\.$"
     ) as e:
         refuse_unfit(vocabulary, "f.json")
     assert str(e.value).isprintable() and len(str(e.value)) < 400
@@ -78,19 +78,19 @@ def test_what_was_learnt_fits(kind):
 
 @pytest.mark.parametrize("n", [-1, MOST_CONTROL + 1, 10**12])
 def test_a_number_of_control_ids_out_of_range_is_refused(n):
-    refused(dataclasses.replace(LEARNT["bpe"], n_control=n), rf"it reserves {n} control ids; at most 1,024 are known\.")
+    refused(dataclasses.replace(LEARNT["bpe"], n_control=n), rf"it reserves {n} control ids; at most 1,024 are allowed")
 
 
 @each_kind
 @pytest.mark.parametrize("piece", ["a", "<pad>", "</s>"])
 def test_a_piece_that_stands_twice_is_refused(kind, piece):
     piece = "A" if kind == "running bpe" and piece == "a" else piece
-    refused(with_pieces(LEARNT[kind], [*LEARNT[kind].pieces, piece]), rf"the piece '{piece}' stands twice\.")
+    refused(with_pieces(LEARNT[kind], [*LEARNT[kind].pieces, piece]), rf"the piece '{piece}' occurs twice\.")
 
 
 def test_a_piece_with_the_name_of_a_control_id_is_refused():
     vocabulary = learnt("bpe", 2)
-    refused(with_pieces(vocabulary, [*vocabulary.pieces, "<control 1>"]), "the piece '<control 1>' stands twice")
+    refused(with_pieces(vocabulary, [*vocabulary.pieces, "<control 1>"]), "the piece '<control 1>' occurs twice")
 
 
 @each_kind
@@ -98,8 +98,8 @@ def test_a_vocabulary_without_one_of_the_pieces_that_every_text_needs_is_refused
     vocabulary = LEARNT[kind]
     for missing in vocabulary.base:
         fewer = [piece for piece in vocabulary.pieces if piece != missing]
-        assert "it lacks 1 pieces, first " in refused(with_pieces(vocabulary, fewer), "it lacks 1 pieces")
-    refused(with_pieces(vocabulary, []), f"it lacks {len(vocabulary.base)} pieces, first ")
+        assert "it lacks 1 pieces, the first is " in refused(with_pieces(vocabulary, fewer), "it lacks 1 pieces")
+    refused(with_pieces(vocabulary, []), f"it lacks {len(vocabulary.base)} pieces, the first is ")
 
 
 UNFIT = ["", "x" * (LONGEST_PIECE + 1), "a\ud800"]
@@ -108,14 +108,14 @@ UNFIT = ["", "x" * (LONGEST_PIECE + 1), "a\ud800"]
 @each_kind
 @pytest.mark.parametrize("piece", UNFIT, ids=["empty", "huge", "surrogate"])
 def test_a_piece_that_no_text_could_be_cut_into_is_refused(kind, piece):
-    message = "'.* is no piece that text could be cut into"
+    message = "'.* is not a valid piece"
     refused(with_pieces(LEARNT[kind], [*LEARNT[kind].pieces, piece]), message)
 
 
 @pytest.mark.parametrize("piece", ["\n", "a\nb", "\r", "\t", "\x00", "a\x1b[31m", "\x7f", "\x85", "\u2028", "a\u2029"])
 @pytest.mark.parametrize("kind", ["bpe", "unigram", "characters"])
 def test_no_piece_of_a_sentence_holds_a_line_end_or_another_control(kind, piece):
-    refused(with_pieces(LEARNT[kind], [*LEARNT[kind].pieces, piece]), "'.* is no piece that text could be cut")
+    refused(with_pieces(LEARNT[kind], [*LEARNT[kind].pieces, piece]), "'.* is not a valid piece")
 
 
 @pytest.mark.parametrize("kind", ["bpe", "unigram", "characters"])
@@ -123,7 +123,7 @@ def test_no_byte_of_a_sentence_is_a_line_end_or_another_control(kind):
     """The decoder makes a byte of such a piece, so that a model could write more lines than one."""
     for byte in (0x0A, 0x0D, 0x00, 0x1B):
         piece = f"<0x{byte:02X}>"
-        refused(with_pieces(LEARNT[kind], [*LEARNT[kind].pieces, piece]), f"'{piece}' is no piece")
+        refused(with_pieces(LEARNT[kind], [*LEARNT[kind].pieces, piece]), f"'{piece}' is not a valid piece")
 
 
 def test_the_longest_piece_is_one():
@@ -131,7 +131,7 @@ def test_the_longest_piece_is_one():
 
 
 def test_a_character_outside_the_alphabet_of_bytes_is_none_of_byte_level_bpe():
-    refused(with_pieces(LEARNT["running bpe"], [*LEARNT["running bpe"].pieces, "a b"]), "'a b' is no piece")
+    refused(with_pieces(LEARNT["running bpe"], [*LEARNT["running bpe"].pieces, "a b"]), "'a b' is not a valid piece")
 
 
 @pytest.mark.parametrize(
@@ -141,11 +141,11 @@ def test_a_character_outside_the_alphabet_of_bytes_is_none_of_byte_level_bpe():
         ("unigram", [("a", "b")], r"it has 1 merges for \d+ pieces"),
         ("running characters", [("a", "b")], r"it has 1 merges for \d+ pieces"),
         ("bpe", [("M", "ä")] * 1000, r"it has 1,000 merges for \d+ pieces"),
-        ("bpe", [("q", "q")], r"the merge \('q', 'q'\) is not of its pieces"),
-        ("bpe", [("qq", "q")], r"the merge \('qq', 'q'\) is not of its pieces"),
-        ("bpe", [("", "a")], r"the merge \('', 'a'\) is not of its pieces"),
-        ("bpe", [("<p", "ad>")], "the merge .* is not of its pieces"),
-        ("running bpe", [("a\x1b", "b")], "the merge .* is not of its pieces"),
+        ("bpe", [("q", "q")], r"the merge \('q', 'q'\) has pieces that it lacks"),
+        ("bpe", [("qq", "q")], r"the merge \('qq', 'q'\) has pieces that it lacks"),
+        ("bpe", [("", "a")], r"the merge \('', 'a'\) has pieces that it lacks"),
+        ("bpe", [("<p", "ad>")], "the merge .* has pieces that it lacks"),
+        ("running bpe", [("a\x1b", "b")], "the merge .* has pieces that it lacks"),
     ],
 )
 def test_merges_that_are_not_of_the_pieces_are_refused(kind, merges, message):

@@ -10,6 +10,6 @@ def pair_stream(pairs: EncodedPairs, *, batch_tokens: int, seed: int) -> BatchSt
     if not len(pairs):
         raise DataError(
             f"All {pairs.n_dropped:,} pairs have more than {pairs.max_tokens} tokens on a side, so none is left. "
-            "Raise data.max_tokens, or put one sentence on a line."
+            "Raise data.max_tokens, or put one sentence on each line."
         )
     return BatchStream(pairs.in_epoch, batch_tokens=batch_tokens, seed=seed)

@@ -1,7 +1,7 @@
 """Batches counted in tokens, in an order that is a pure function of (seed, place).
 
 Knows ids and lengths, never text. The order is never stored: an epoch is a keyed permutation of the items, cut into
-pools; the items of a pool are sorted by length, cut into batches, and the batches shuffled. So a run that stopped
+pools; the items of a pool are sorted by length and cut into batches, and these are shuffled. So a run that was stopped
 continues at its place without replaying anything, and a corpus of any size needs the memory of one pool.
 """
 
@@ -20,11 +20,11 @@ from regard.text.permutation import Permutation
 
 
 class Items(Protocol):
-    """What an epoch is made of: pairs, or windows of text. A side that is not there has the length 0."""
+    """The items of an epoch: pairs, or windows of text. A missing side has length 0."""
 
     @property
     def n_cells(self) -> int:
-        """The sum of the items' lengths, of the longer side each."""
+        """The sum of the items' lengths, each that of the longer side."""
         ...
 
     def __len__(self) -> int: ...
@@ -39,13 +39,13 @@ class Items(Protocol):
 
 
 class BatchStream:
-    """Every item once an epoch, items of like length together, batches in random order."""
+    """Every item once per epoch, items of similar length together, batches in random order."""
 
     def __init__(self, items_of: Callable[[int], Items], *, batch_tokens: int, seed: int, pool: int = 128) -> None:
         """items_of: the items of an epoch. batch_tokens: the most cells of a batch on either side, or one item.
 
-        pool: about how many batches are sorted together. The wider, the less padding, and the more often the same items
-        meet in a batch. Raises ConfigError if batch_tokens is below 1.
+        pool: about how many batches are sorted together. A larger pool means less padding, but the same items are in a
+        batch together more often. Raises ConfigError if batch_tokens is below 1.
         """
         if batch_tokens < 1:
             raise ConfigError(f"batch_tokens is {batch_tokens}; it must be at least 1. Usual values: 1024 to 32768.")
@@ -53,13 +53,13 @@ class BatchStream:
         self.items_of, self.batch_tokens, self.seed, self.pool = items_of, batch_tokens, seed, pool
 
     def batches_from(self, place: Place) -> Iterator[tuple[Batch, Place]]:
-        """Yield the batch at a place, and all that follow without end, each with the place behind it."""
+        """Yield the batch at a place and, endlessly, all that follow, each with the place after it."""
         while True:
             items = self.items_of(place.epoch)
             n_pools = self.pools_in(items)
             order = self.order(items, place.epoch, place.pool)
             for i, indices in enumerate(order[place.batch :], start=place.batch + 1):
-                # Only places that have a batch are given out: behind the last of a pool stands the first of the next.
+                # Only places that have a batch are yielded: after the last of a pool comes the first of the next.
                 behind = Place(place.epoch, place.pool, i)
                 if i == len(order):
                     is_last = place.pool + 1 == n_pools
@@ -73,7 +73,7 @@ class BatchStream:
         return place.pool < self.pools_in(items) and place.batch < len(self.order(items, place.epoch, place.pool))
 
     def items_at(self, place: Place) -> list[int]:
-        """Return which items of its epoch the batch at a place has."""
+        """Return the items of the batch at a place, as indices into its epoch."""
         items: list[int] = self.order(self.items_of(place.epoch), place.epoch, place.pool)[place.batch].tolist()
         return items
 
@@ -83,7 +83,7 @@ class BatchStream:
         yield from (items.collate(indices) for indices in self.whole_order(epoch))
 
     def whole_order(self, epoch: int) -> Iterator[Indices]:
-        """Yield which items each batch of an epoch has."""
+        """Yield the items of each batch of an epoch."""
         items = self.items_of(epoch)
         for pool in range(self.pools_in(items)):
             yield from self.order(items, epoch, pool)
@@ -94,7 +94,7 @@ class BatchStream:
         return min(len(items), max(1, round(items.n_cells / (self.pool * self.batch_tokens))))
 
     def order(self, items: Items, epoch: int, pool: int) -> list[Indices]:
-        """Return which items each batch of one pool has."""
+        """Return the items of each batch of one pool."""
         cut = self.cut(items, epoch, pool)
         batches = np.split(cut.indices, cut.starts[1:])
         places = Permutation(len(batches), self.seed, epoch, pool)(np.arange(len(batches)))
@@ -103,7 +103,7 @@ class BatchStream:
     def cut(self, items: Items, epoch: int, pool: int) -> "Pool":
         """Return a pool cut into batches, before these are shuffled."""
         n_pools = self.pools_in(items)
-        # In whole numbers, which are exact for any size: every item is in one pool.
+        # In integers, which are exact for any size, so that every item is in one pool.
         first, end = (len(items) * (pool + i) // n_pools for i in (0, 1))
         chosen = Permutation(len(items), self.seed, epoch)(np.arange(first, end))
         source, target = items.lengths(chosen)
@@ -113,8 +113,8 @@ class BatchStream:
 
     @cached_property
     def survey(self) -> "Survey":
-        """What the first epoch is like, found by one walk through it."""
-        # In other epochs other items meet, so that one of their batches may have a few cells more than any here.
+        """A survey of the first epoch, from one pass over it."""
+        # Other epochs combine other items, so one of their batches may have a few cells more than any here.
         items = self.items_of(0)
         n_batches = n_all = n_real = most = longest_length = 0
         largest = longest = np.zeros(0, dtype=np.int64)
@@ -126,8 +126,8 @@ class BatchStream:
                 most, largest = cells.max(), np.split(cut.indices, cut.starts[1:])[int(cells.argmax())]
             if (lengths := cut.source + cut.target).max() > longest_length:
                 longest_length, longest = lengths.max(), cut.indices[[int(lengths.argmax())]]
-        # The longest item alone finds a model with too few positions. Under torch.compile another shape may be compiled
-        # anew, so it is left out where the largest batch has one as long.
+        # The longest item alone reveals a model with too few positions. Under torch.compile another shape may need
+        # another compilation, so it is left out if the largest batch has an item as long.
         has_longest = np.add(*items.lengths(largest)).max() == longest_length
         extremes = [items.collate(indices) for indices in ([largest] if has_longest else [longest, largest])]
         return Survey(n_batches, 1 - n_real / n_all, extremes)
@@ -152,9 +152,9 @@ class Pool:
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """An epoch: its batches, the share of cells that are padding, and the extremes among its batches.
+    """An epoch: its number of batches, the share of cells that are padding, and its extreme batches.
 
-    These are the batch with most cells, and before it the longest item, alone, if that batch has none as long. Both
+    These are the batch with the most cells, preceded by the longest item alone if that batch has none as long. Both
     sides are counted.
     """
 
@@ -164,10 +164,10 @@ class Survey:
 
 
 def order_by_length(source_lengths: Lengths, target_lengths: Lengths) -> NDArray[np.intp]:
-    """Return the order by the longer side, which fills a batch, then by how far the source is longer.
+    """Return the order by the longer side, which fills a batch, then by how much longer the source is.
 
-    The second key rises where the first is even and falls where it is odd: turning round at each new length keeps
-    neighbours alike on both sides. Sorting by target and then source leaves half as much padding again.
+    The second key ascends where the first is even and descends where it is odd: alternating at each new length keeps
+    neighbours similar on both sides. Sorting by target and then source leaves half as much padding again.
     """
     longer, difference = np.maximum(source_lengths, target_lengths), source_lengths - target_lengths
     # lexsort sorts by its last key first. It is stable, so that equal items stay in the order of the permutation.
@@ -175,10 +175,10 @@ def order_by_length(source_lengths: Lengths, target_lengths: Lengths) -> NDArray
 
 
 def cuts(lengths: Lengths, batch_tokens: int) -> list[int]:
-    """Return where to cut items of rising length so that every batch is as long as batch_tokens lets it be."""
+    """Return where to cut items of ascending length so that every batch is as large as batch_tokens allows."""
     found, start = [], 0
     for i, length in enumerate(lengths.tolist()):
-        # Lengths rise, so all rows of the batch would be as long as this one. One item is a batch, however long.
+        # Lengths ascend, so all rows of the batch would be as long as this one. One item is a batch, however long.
         if i > start and (i + 1 - start) * length > batch_tokens:
             found.append(i)
             start = i

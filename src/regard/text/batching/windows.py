@@ -12,19 +12,19 @@ from regard.text.permutation import draws
 
 
 class TextWindows:
-    """The windows of one epoch: every token of every document but its first is written once.
+    """The windows of one epoch: every token of every document except its first is predicted once.
 
-    A window lies within one document. Where a document is cut first is drawn anew for every epoch.
+    A window lies within one document. The first cut of each document is drawn anew for every epoch.
     """
 
     def __init__(self, documents: Tape, context: int, seed: int, epoch: int) -> None:
         self.documents, self.context = documents, context
         self.starts = starts_of(documents)
         self.n_tokens = documents.ends - self.starts - 1
-        # The cuts move, or the same tokens would have nothing before them in every epoch. No pool has the number -1,
-        # so that these draws are not those that order any batches.
+        # The cuts move; otherwise the same tokens would have no context in every epoch. No pool has the number -1, so
+        # these draws are not those that order any batches.
         phases = (draws(len(self.n_tokens), seed, epoch, -1) % np.uint64(context)).astype(np.int64)
-        # 1 to context tokens, each number as likely. A document that fits into one window is not cut.
+        # 1 to context tokens, all equally likely. A document that fits into one window is not cut.
         self.first = np.where((self.n_tokens > context) & (phases > 0), phases, context)
         after_first = np.maximum(self.n_tokens - self.first, 0)
         self.ends = np.cumsum(np.minimum(self.n_tokens, 1) + -(-after_first // context))  # in windows
@@ -53,7 +53,7 @@ class TextWindows:
 
 
 def text_stream(documents: Tape, *, context: int, batch_tokens: int, seed: int) -> BatchStream:
-    """Return the batches of running text. context: tokens of a whole window.
+    """Return the batches of running text. context: tokens of a full window.
 
     Raises DataError if all the text is shorter than one window.
     """
@@ -61,17 +61,17 @@ def text_stream(documents: Tape, *, context: int, batch_tokens: int, seed: int) 
     if n_tokens < context:
         raise DataError(
             f"The text has {n_tokens:,} tokens to train on, fewer than one window of {context:,}. "
-            f"Give more text, or set model.context to {max(2, n_tokens)} at most."
+            f"Give more text, or set model.context to at most {max(2, n_tokens)}."
         )
     return BatchStream(lambda epoch: TextWindows(documents, context, seed, epoch), batch_tokens=batch_tokens, seed=seed)
 
 
 def scoring_windows(documents: Tape, context: int, stride: int) -> Iterator[tuple[list[int], int]]:
-    """Yield windows that together score every token of every document but its first exactly once, in order.
+    """Yield windows that together score every token of every document except its first exactly once, in order.
 
-    Each is its ids, one more than it has tokens, and how many of its last tokens are scored. The first window of a
-    document is scored whole; the next ones end `stride` further, so what they score has at least context - stride
-    tokens before it.
+    Each is given as its ids, one more than the tokens that it predicts, and how many of its last tokens are scored. All
+    tokens of a document's first window are scored. Each further window ends `stride` tokens later, so the tokens that
+    it scores have at least context - stride tokens before them.
     """
     assert 1 <= stride <= context, "windows that advance by more than they hold would leave tokens out"
     for first, behind in zip(starts_of(documents).tolist(), documents.ends.tolist(), strict=True):
@@ -88,5 +88,5 @@ def starts_of(documents: Tape) -> Indices:
 
 
 def n_written(documents: Tape) -> int:
-    """Return how many tokens a model writes: all but the first of each document."""
+    """Return how many tokens a model predicts: all except the first of each document."""
     return int(documents.ends[-1]) - len(documents.ends)

@@ -1,4 +1,4 @@
-"""Running text as ids: each document between its beginning and its end."""
+"""Running text as ids: each document between BOS and EOS."""
 
 from collections.abc import Iterator
 
@@ -10,13 +10,13 @@ from regard.text.reading.passages import Passages
 from regard.text.tokens.tokenizer import Tokenizer
 
 GROUP = 2_000_000
-"""Characters that are encoded at once; the library takes many times their memory."""
+"""How many characters are encoded at once; the library takes many times their memory."""
 
 
 def encode_passages(text: Passages, tokenizer: Tokenizer, chosen: range | None = None) -> Ragged:
     """Return the ids of each document between BOS and EOS. chosen: only these passages.
 
-    Of a document with passages that are not chosen, only the ids of those that are; it ends where its last one is.
+    If only some passages of a document are chosen, only their ids are returned, and EOS only with its last passage.
     """
     dtype = dtype_for(tokenizer.vocabulary)
     parts: list[Ids] = [np.empty(0, dtype)]
@@ -25,7 +25,7 @@ def encode_passages(text: Passages, tokenizer: Tokenizer, chosen: range | None =
         encoded = tokenizer.encode_many(text[group.start : group.stop])
         edges = (of_each[group.start : group.stop].tolist() for of_each in (text.begins, text.closes))
         for ids, begins, closes in zip(encoded, *edges, strict=True):
-            # An array at once: until the end, Python's integers would take many times its memory.
+            # Converted to an array at once: Python's integers would take many times its memory.
             marked: Ids = np.array([BOS] * begins + ids + [EOS] * closes, dtype)
             parts.append(marked)
             n_tokens += len(marked)

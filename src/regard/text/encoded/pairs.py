@@ -12,10 +12,10 @@ from regard.text.reading.pairs import SentencePairs
 from regard.text.tokens.tokenizer import Tokenizer
 
 PAIRS_AT_ONCE = 25_000
-"""Pairs that are worked on at once."""
+"""How many pairs are processed at once."""
 
 RARE, ROOM, EXTRA = 0.999, 1.25, 10
-"""The share of targets for which the room is meant, how much more they get, and tokens that any target may have."""
+"""The quantile of the length ratios, the factor on it, and the tokens of each target that are not counted."""
 
 
 @dataclass(frozen=True)
@@ -32,25 +32,25 @@ class EncodedPairs:
 
     @cached_property
     def n_cells(self) -> int:
-        """The sum of the lengths in a batch, of the longer side each."""
-        # In pieces, because the lengths of a corpus that is kept in files need not fit into memory.
+        """The sum of the pairs' lengths in a batch, each that of the longer side."""
+        # In chunks, because the lengths of a corpus that is stored in files may not fit into memory.
         starts = range(0, len(self), PAIRS_AT_ONCE)
         parts = (np.arange(start, min(start + PAIRS_AT_ONCE, len(self))) for start in starts)
         return sum(int(np.maximum(*self.lengths(part)).sum()) for part in parts)
 
     @property
     def extent(self) -> tuple[int, float]:
-        """The length of the longest source, and how many times its source a target has: of nearly all, with room."""
+        """The longest source's length, and a ratio of target to source length well above nearly all pairs'."""
         longest, ratios = 0, []
         for start in range(0, len(self), PAIRS_AT_ONCE):
             sources, targets = self.lengths(np.arange(start, min(start + PAIRS_AT_ONCE, len(self))))
             longest = max(longest, int(sources.max()) - 1)
-            # Beside a source of some tokens only, a target is long without any ratio: `max_extra` is for these.
+            # For a source of only a few tokens, the ratio says little: `max_extra` is for these.
             ratios.append(np.quantile((targets - EXTRA) / sources, RARE))
         return longest, round(ROOM * float(max(ratios)), 1)
 
     def lengths(self, indices: Indices) -> tuple[Lengths, Lengths]:
-        """Return the lengths in a batch: EOS stands behind the source, and BOS before, or EOS behind, the target."""
+        """Return the lengths in a batch: EOS follows the source, and BOS precedes, or EOS follows, the target."""
         return self.sources.lengths(indices) + 1, self.targets.lengths(indices) + 1
 
     def collate(self, indices: Indices) -> Batch:
@@ -67,11 +67,11 @@ def encode_pairs(pairs: SentencePairs, source: Tokenizer, target: Tokenizer, max
     def encode(start: int) -> tuple[Ragged, Ragged]:
         chunk = pairs[start : start + PAIRS_AT_ONCE]
         encoded = zip(source.encode_many([s for s, _ in chunk]), target.encode_many([t for _, t in chunk]), strict=True)
-        # BOS and EOS are not counted, as in `SegmentedPairs`: max_tokens is what the text has.
+        # BOS and EOS are not counted, as in `SegmentedPairs`: max_tokens is for the text alone.
         kept = [(s, t) for s, t in encoded if max(len(s), len(t)) <= max_tokens]
         return Ragged.of([s for s, _ in kept], source.vocabulary), Ragged.of([t for _, t in kept], target.vocabulary)
 
-    with ThreadPoolExecutor(2) as pool:  # the tokenizer computes on all cores while Python prepares what is next
+    with ThreadPoolExecutor(2) as pool:  # the tokenizer computes on all cores while Python prepares the next pairs
         parts = list(pool.map(encode, range(0, len(pairs), PAIRS_AT_ONCE)))
     sources, targets = (Ragged.joined(side) for side in zip(*parts, strict=True))
     return EncodedPairs(sources, targets, len(pairs) - len(sources), max_tokens)

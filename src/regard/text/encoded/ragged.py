@@ -1,4 +1,4 @@
-"""Rows of ids of many lengths, end to end in one array."""
+"""Rows of ids of different lengths, end to end in one array."""
 
 from collections.abc import Iterator, Sequence
 from itertools import chain
@@ -13,7 +13,7 @@ Lengths = NDArray[np.int64]
 
 
 class Rows(Protocol):
-    """Rows of ids that can be had by their number."""
+    """Rows of ids that are accessed by number."""
 
     def __len__(self) -> int: ...
 
@@ -51,7 +51,7 @@ class Ragged:
 
     @classmethod
     def joined(cls, parts: Sequence["Ragged"]) -> "Ragged":
-        """Return the rows of all parts, which have one type, one after the other."""
+        """Return the rows of all parts, which must have the same type, one after the other."""
         before = np.cumsum([0, *(len(part.tokens) for part in parts[:-1])])
         ends = [part.ends + n for part, n in zip(parts, before, strict=True)]
         return cls(np.concatenate([part.tokens for part in parts]), np.concatenate(ends))
@@ -63,7 +63,7 @@ class Ragged:
         return np.asarray(self.ends[rows] - self.starts(rows))
 
     def take(self, rows: Indices) -> list[list[int]]:
-        tokens = self.tokens  # looked up once: in a shard, each look maps the file anew
+        tokens = self.tokens  # looked up once: in a shard, each access maps the file again
         bounds = zip(self.starts(rows).tolist(), self.ends[rows].tolist(), strict=True)
         return [tokens[start:end].tolist() for start, end in bounds]
 
@@ -74,7 +74,7 @@ class Ragged:
 
     def starts(self, rows: Indices) -> Indices:
         """Return where each of the given rows begins in the tokens."""
-        return np.where(rows > 0, self.ends[rows - 1], 0)  # row 0 looks up the last end, which is then not taken
+        return np.where(rows > 0, self.ends[rows - 1], 0)  # for row 0 the last end is looked up, and not used
 
 
 class Joined:
@@ -82,7 +82,7 @@ class Joined:
 
     def __init__(self, parts: Sequence[Rows]) -> None:
         self.parts = parts
-        self.first = np.cumsum([0, *map(len, parts)])  # row of each part, and the number of all
+        self.first = np.cumsum([0, *map(len, parts)])  # first row of each part, then their number
 
     def __len__(self) -> int:
         return int(self.first[-1])
@@ -101,7 +101,7 @@ class Joined:
         return found
 
     def _by_part(self, rows: Indices) -> Iterator[tuple[Rows, Indices, Indices]]:
-        """Yield each part that has some of the rows, the places of these among the rows, and their numbers in it."""
+        """Yield each part that has some of the rows, their places among `rows`, and their numbers in the part."""
         # From the right: a part without rows begins where the next one does, and must not be found.
         part_of = np.searchsorted(self.first, rows, side="right") - 1
         # By part and not by row, so that a shard's file is mapped once for all its rows of a batch.
@@ -111,17 +111,17 @@ class Joined:
 
 
 class JoinedTape:
-    """The documents of several parts, one after the other. One that goes on in the next part ends there."""
+    """The documents of several parts, one after the other. One that continues in the next part ends there."""
 
     def __init__(self, parts: Sequence[Ragged]) -> None:
         self.parts = parts
-        self.first = np.cumsum([0, *(len(part.tokens) for part in parts)])  # id of each part, and the number of all
+        self.first = np.cumsum([0, *(len(part.tokens) for part in parts)])  # first id of each part, then their number
         self.ends = np.concatenate([part.ends + first for part, first in zip(parts, self.first, strict=False)])
 
     def read(self, start: int, end: int) -> list[int]:
         """Return the ids between two places."""
         found: list[int] = []
-        # Windows do not know where shards end, so one may lie in several.
+        # Windows are independent of shards, so one may extend over several.
         while start < end:
             i = int(np.searchsorted(self.first, start, side="right")) - 1
             first, behind = self.first[i : i + 2].tolist()

@@ -1,8 +1,9 @@
-"""Words cut into pieces in several ways: BPE dropout, drawn anew for every epoch.
+"""Words segmented in several ways: BPE dropout, drawn anew for every epoch.
 
-Provilkov et al. 2020, "BPE-Dropout: Simple and Effective Subword Regularization". The paper cuts a word anew whenever
-it is seen. Here every word of the corpus gets VARIANTS segmentations, drawn once from the seed, of which epoch and
-place in the corpus choose one. So the ids of an epoch are a pure function of seed and epoch, and cost a look-up.
+Provilkov et al. 2020, "BPE-Dropout: Simple and Effective Subword Regularization". The paper segments a word anew
+whenever it is seen. Here every word of the corpus gets VARIANTS segmentations, drawn once from the seed; the epoch and
+the place in the corpus choose one of them. So the ids of an epoch are a pure function of seed and epoch, and cost only
+a look-up.
 """
 
 from collections.abc import Sequence
@@ -19,7 +20,7 @@ from regard.text.tokens.bpe_dropout import Cutter
 from regard.text.tokens.tokenizer import Tokenizer
 
 VARIANTS = 16
-"""Segmentations of a word."""
+"""The number of segmentations per word."""
 
 
 class Segmentations:
@@ -42,10 +43,10 @@ class Segmentations:
         return cls(Ragged.of(rows, len(numbers)), Ragged.of(pieces, tokenizer.vocabulary), *key)
 
     def most(self) -> Indices:
-        """Return how many ids each row has at most."""
+        """Return the maximum number of ids of each row."""
         longest = self.n_pieces.reshape(-1, VARIANTS).max(1)
         bounds = np.concatenate([[0], self.words.ends])
-        # Differences of running sums, since `reduceat` gives a row without words what stands behind it.
+        # Differences of cumulative sums, since `reduceat` gives a row without words the value after it.
         return np.diff(bounds_of(longest[self.words.tokens])[bounds])
 
     def chosen(self, rows: Indices) -> "Segmentations":
@@ -58,7 +59,7 @@ class Segmentations:
 
 
 class Segmented:
-    """Rows of ids: those of words, each of which has one of its segmentations."""
+    """Rows of ids: the words of each row, each in one of its segmentations."""
 
     def __init__(self, of: Segmentations, epoch: int) -> None:
         self.words, self.pieces, self.n_pieces = of.words, of.pieces, of.n_pieces
@@ -80,21 +81,21 @@ class Segmented:
         """Return the segmentation of every word of the rows, and the bounds of the rows among them."""
         starts, n_words = self.words.starts(rows), self.words.lengths(rows)
         bounds = bounds_of(n_words)
-        # Places in the whole corpus, so that a row does not depend on what is asked for beside it.
+        # Places in the whole corpus, so that a row does not depend on the other rows that are requested.
         places = np.arange(bounds[-1]) + np.repeat(starts - bounds[:-1], n_words)
         drawn = mixed(places.astype(np.uint64) + self.key) % np.uint64(VARIANTS)
-        # Widened before it is multiplied: the numbers of words may be kept in 16 bits.
+        # Widened before it is multiplied: the numbers of words may be stored in 16 bits.
         return self.words.tokens[places].astype(np.int64) * VARIANTS + drawn.astype(np.int64), bounds
 
 
 def bounds_of(lengths: Indices) -> Indices:
-    """Return where each stretch of such a length begins, end to end, and at last where all of them end."""
+    """Return where each stretch of these lengths begins, end to end, and last where all of them end."""
     return np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lengths)])
 
 
 @dataclass(frozen=True)
 class SegmentedPairs(EncodedPairs):
-    """Pairs whose words are cut anew for every epoch. As items, they are those of the first one."""
+    """Pairs whose words are segmented anew for every epoch. As items, they are those of the first epoch."""
 
     all_sources: Segmentations
     all_targets: Segmentations
@@ -109,10 +110,10 @@ def segment_pairs(
 ) -> SegmentedPairs:
     """Return the pairs with BPE dropout, without those that could have more than max_tokens on a side.
 
-    rate: share of the merges that are left out. Raises ConfigError if a tokenizer is no BPE.
+    rate: share of the merges that are left out. Raises ConfigError if a tokenizer is not BPE.
     """
     sides = [
-        Segmentations.of([pair[i] for pair in pairs], tokenizer, rate, seed, i)  # with i, both sides draw apart
+        Segmentations.of([pair[i] for pair in pairs], tokenizer, rate, seed, i)  # i: both sides draw differently
         for i, tokenizer in enumerate((source, target))
     ]
     # By the longest segmentation of each word, so that every epoch has the same pairs.

@@ -1,8 +1,8 @@
-"""A corpus too large for memory, as ids on the disk: in shards that are each written once, whole or not at all.
+"""A corpus too large for memory, as ids on disk, in shards that are each written once, complete or not at all.
 
-DIRECTORY/shard-00000 holds, of either side of pairs or of running text, the ids of all its rows end to end and where
-each row ends, and a manifest that says of what they were made. A row is a sentence, or a document, which may go on in
-the next shard. What a killed run has finished, the next one takes as it is.
+DIRECTORY/shard-00000 holds, for each side of pairs or for running text, the ids of all its rows end to end and where
+each row ends, and a manifest that records what they were made from. A row is a sentence, or a document, which may
+continue in the next shard. Shards that a killed run has finished are used by the next one.
 """
 
 import hashlib
@@ -25,10 +25,10 @@ from regard.text.reading.passages import Passages
 from regard.text.tokens.tokenizer import Tokenizer
 
 SHARD = 500_000
-"""Pairs that go into one shard."""
+"""The number of pairs per shard."""
 
 SHARD_CHARACTERS = 50_000_000
-"""Characters of running text that go into one, or a little more."""
+"""The number of characters of running text per shard, or a little more."""
 
 MANIFEST = "manifest.json"
 MOST_MANIFEST_BYTES = 2**16
@@ -39,7 +39,7 @@ Shard = tuple[Path, dict[str, Any]]
 """A shard and its manifest."""
 
 Tell = Callable[[int, int], None]
-"""Is told how many rows are done, of how many."""
+"""Called with the number of rows that are done, and of all rows."""
 
 
 class MappedRagged(Ragged):
@@ -51,14 +51,14 @@ class MappedRagged(Ragged):
 
     @property
     def tokens(self) -> Ids:  # type: ignore[override]
-        """All ids. Mapped anew each time, so that the memory of what was read is given back."""
+        """All ids. Mapped again at each access, so that the memory of what was read is released."""
         return _mapped(self._ids, self._dtype)
 
 
 def sharded_pairs(
     directory: Path, pairs: SentencePairs, source: Tokenizer, target: Tokenizer, max_tokens: int, key: str, tell: Tell
 ) -> EncodedPairs:
-    """Return the pairs as ids in shards of the directory; those that are not there yet are written.
+    """Return the pairs as ids in shards of the directory; missing ones are written.
 
     key: what identifies the pairs. Raises RunError if the directory cannot be written.
     """
@@ -74,12 +74,12 @@ def sharded_pairs(
 
 
 def sharded_text(directory: Path, text: Passages, tokenizer: Tokenizer, key: str, tell: Tell) -> JoinedTape:
-    """Return running text as ids in shards of the directory; those that are not there yet are written.
+    """Return running text as ids in shards of the directory; missing ones are written.
 
     key: what identifies the text; `tell` counts its characters. Raises RunError if the directory cannot be written.
     """
     ends = np.cumsum(text.sizes)
-    last = np.searchsorted(ends, range(SHARD_CHARACTERS, int(ends[-1]), SHARD_CHARACTERS))  # passage of each shard
+    last = np.searchsorted(ends, range(SHARD_CHARACTERS, int(ends[-1]), SHARD_CHARACTERS))  # last passage of each shard
     # Each bound once: a passage longer than a shard is the last one of several.
     bounds = np.unique([0, *(last + 1), len(text)]).tolist()
 
@@ -98,7 +98,7 @@ def _shards(
     encode: Callable[[int, int], tuple[Sides, int]],
     tell: Tell,
 ) -> list[Shard]:
-    """Return the shards of a directory, one from each of the bounds to the next; those that are not whole are written.
+    """Return the shards of a directory, one from each of the bounds to the next; incomplete ones are written.
 
     encode: returns the ids of the rows from one bound to another by side, and how many rows were dropped.
     """
@@ -111,7 +111,7 @@ def _shards(
         made_of = {**identity, "rows": list(span)}
         manifest = _whole(path, made_of)
         if manifest is None:
-            # What has no manifest would be left alone by `replacing`, as something of somebody else's.
+            # `replacing` would refuse a directory without a manifest, as not its own.
             shutil.rmtree(path, ignore_errors=True)
             manifest = _write(path, *encode(*span), made_of)
         shards.append((path, manifest))
@@ -130,17 +130,17 @@ def _write(shard: Path, sides: Sides, n_dropped: int, made_of: dict[str, Any]) -
             dtypes[side] = rows.tokens.dtype.str
         manifest: dict[str, Any] = {"of": made_of, "dropped": n_dropped, "dtypes": dtypes}
         manifest["sha256"] = _digests(place, manifest)
-        # Last, because what has a manifest counts as whole.
+        # Last, because a shard with a manifest counts as complete.
         (place / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
     return manifest
 
 
 def _whole(shard: Path, made_of: dict[str, Any]) -> dict[str, Any] | None:
-    """Return the manifest of a shard, if it was made of this and not a byte of it was changed."""
+    """Return the manifest of a shard if it was made from this and is unchanged, otherwise None."""
     try:
         with (shard / MANIFEST).open("rb") as file:
             manifest: dict[str, Any] = json.loads(file.read(MOST_MANIFEST_BYTES))
-        # Digests that lie beside what they are of find damage; they do not stop whoever may write here.
+        # Digests stored beside the files detect damage, but not changes by somebody with write access.
         is_whole = manifest["of"] == made_of and manifest["sha256"] == _digests(shard, manifest)
         return manifest if is_whole else None
     except (
@@ -149,13 +149,13 @@ def _whole(shard: Path, made_of: dict[str, Any]) -> dict[str, Any] | None:
         KeyError,
         TypeError,
         RecursionError,
-    ):  # whatever happened to it, the shard is written anew
+    ):  # whatever happened to it, the shard is written again
         return None
 
 
 def _digests(shard: Path, manifest: dict[str, Any]) -> dict[str, str]:
-    """Return the sha256 of each file of ids and ends, and of what else the manifest says."""
-    # One flipped bit here would go unnoticed otherwise: it makes ">u2" of "<u2", and other ids of all.
+    """Return the sha256 of each file of ids and ends, and of the rest of the manifest."""
+    # Otherwise one flipped bit here would go unnoticed: it turns "<u2" into ">u2", and changes all ids.
     said = json.dumps([manifest["dropped"], manifest["dtypes"]])
     digests = {MANIFEST: hashlib.sha256(said.encode()).hexdigest()}
     for name in (f"{side}.{what}" for side in manifest["dtypes"] for what in ("ids", "ends")):
@@ -165,5 +165,5 @@ def _digests(shard: Path, manifest: dict[str, Any]) -> dict[str, str]:
 
 
 def _mapped(path: Path, dtype: DTypeLike) -> NDArray[Any]:
-    """Return what a file holds, mapped into memory; an empty file cannot be."""
+    """Return the content of a file, mapped into memory; an empty file cannot be mapped."""
     return np.memmap(path, dtype, "r") if path.stat().st_size else np.empty(0, dtype)

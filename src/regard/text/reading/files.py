@@ -1,12 +1,11 @@
-"""The text of files, as bytes. A file stays where it is, and any span of it can be read: it may exceed memory.
+"""The text of files, as bytes. Any span of a file can be read by itself, so a file may be larger than memory.
 
-A file that is compressed (gzip, bzip2, xz), or comes through a pipe, is unpacked into a temporary file first.
+A file that is compressed (gzip, bzip2, xz), or comes through a pipe, is first copied into a temporary file, unpacked.
 """
 
 import bz2
 import gzip
 import lzma
-import shlex
 import tempfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -17,10 +16,10 @@ from typing import IO, Any
 from weakref import finalize
 
 from regard.errors import DataError
-from regard.text.reading.kinds import HEAD, refuse_binary
+from regard.text.reading.kinds import HEAD, command, refuse_binary
 
 BLOCK = 2**24
-"""Bytes that are looked at together; twice as many at most, where lines are long."""
+"""How many bytes are read at a time; at most twice as many where lines are long."""
 STDIN = "standard input"
 """The name of what comes through a pipe."""
 
@@ -31,10 +30,10 @@ UNPACK: dict[bytes, Callable[[IO[bytes]], Any]] = {b"\x1f\x8b": gzip.open, b"BZh
 
 
 class TextFile:
-    """A file of UTF-8 that stays where it is; any span of its bytes can be read, by several threads."""
+    """A file of UTF-8 of which any span of bytes can be read, also by several threads."""
 
     def __init__(self, file: IO[bytes], name: str) -> None:
-        """name: stands in the errors. Raises DataError if there is no text."""
+        """name: for error messages. Raises DataError if there is no text."""
         self.name = name
         self._file, self._lock = file, Lock()
         # Sequences share the file, so none of them can close it: it closes when the last one is gone.
@@ -46,62 +45,62 @@ class TextFile:
 
     @classmethod
     def at(cls, path: Path) -> "TextFile":
-        """Return the file of that name. Raises DataError if it cannot be read, is empty or is no text."""
+        """Return the file of that name. Raises DataError if it cannot be read, is empty or is not text."""
         return cls(opened(path), str(path))
 
     def read(self, start: int, stop: int) -> bytes:
         """Return the bytes between two places, fewer at the end of the file."""
         with self._lock:
-            # Seek and read must not be parted: `encode_pairs` reads in two threads at once.
+            # Seek and read must stay together: `encode_pairs` reads in two threads at once.
             self._file.seek(start)
             return self._file.read(stop - start)
 
     def blocks(self) -> Iterator[tuple[int, bytes]]:
-        """Yield the whole file in blocks, each behind the place where it begins.
+        """Yield the whole file in blocks, each preceded by the place where it begins.
 
-        A block ends where a line ends, or else between two characters. Raises DataError, with the place, for what is
-        no text.
+        A block ends where a line ends, or otherwise between two characters. Raises DataError, with the place, for what
+        is not text.
         """
         # First, because `decoded` would only say that a byte is NUL, or is not UTF-8.
         refuse_utf_16(self.read(0, 2), self.name)
         at = n_lines = 0
         while block := self._block(at):
-            decoded(block, self.name, n_lines)  # only checked; a part is decoded again when it is asked for
+            decoded(block, self.name, n_lines)  # only checked; a part is decoded again when it is needed
             yield at, block
             at, n_lines = at + len(block), n_lines + block.count(b"\n")
 
     def _block(self, at: int) -> bytes:
         with self._lock:
             self._file.seek(at)
-            # With the rest of its line, no character and no "\r\n" is cut.
+            # Up to the end of a line, so that no character and no "\r\n" is split.
             block = self._file.read(BLOCK) + self._file.readline(BLOCK)
             ends = block.endswith(b"\n") or not self._file.read(1)
         return block if ends else block[: _last_border(block)]
 
     def changed(self) -> DataError:
-        """Return what to raise if the file is not any more what it was when its places were found."""
-        return DataError(f"{self.name} was changed while it was read. Start again when nobody writes to it.")
+        """Return the error to raise if the file has changed since its places were found."""
+        return DataError(f"{self.name} was changed while it was read. Start again when no program writes to it.")
 
 
 def _last_border(block: bytes) -> int:
-    """Return where a block that ends within a line is cut: behind its last line end, or else before a character."""
-    # The last byte is left out: behind a "\r" there might be a "\n".
+    """Return where a block that ends within a line is cut: after its last line end, otherwise before a character."""
+    # The last byte is left out: a "\n" might follow a "\r".
     line_end = max(block.rfind(b"\n"), block.rfind(b"\r", 0, -1)) + 1
     return line_end or before_character(block, len(block) - 1)
 
 
 def before_character(content: bytes, at: int) -> int:
-    """Return the place of the character of UTF-8 to which the byte at a place belongs."""
+    """Return where the UTF-8 character begins to which the byte at a place belongs."""
     for place in range(at, max(at - 4, -1), -1):
         if content[place] & 0xC0 != 0x80:  # bytes that continue a character are 0b10......
             return place
-    return at  # no UTF-8, which decoding will say
+    return at  # not UTF-8, which decoding will report
 
 
 def text_of(content: bytes, name: str) -> str:
-    """Return UTF-8 bytes as text, without byte order mark. Raises DataError, with the place, for what is no text."""
+    """Return UTF-8 bytes as text, without byte order mark. Raises DataError, with the place, for what is not text."""
     refuse_utf_16(content, name)
-    # The mark is removed last, so that places count the bytes as they stand in the file.
+    # The mark is removed last, so that places count the bytes as they are in the file.
     return decoded(content, name).removeprefix("\ufeff")
 
 
@@ -112,7 +111,7 @@ def refuse_utf_16(content: bytes, name: str) -> None:
 
 
 def decoded(content: bytes, name: str, n_before: int = 0) -> str:
-    """Return UTF-8 bytes as text. n_before: lines before them. Raises DataError, with the place, for what is none."""
+    """Return UTF-8 bytes as text. n_before: lines before them. Raises DataError, with the place, if it is not text."""
     # NUL is valid UTF-8 and never text. UTF-16 without a byte order mark and binary files are full of it.
     if (at := content.find(b"\0")) >= 0:
         place = _place(content, at, name, n_before)
@@ -127,9 +126,10 @@ def decoded(content: bytes, name: str, n_before: int = 0) -> str:
 
 
 def conversion(encoding: str, name: str) -> str:
-    """Return the command that turns a file, or what comes through a pipe, into UTF-8."""
+    """Return the command that converts a file, or what comes through a pipe, to UTF-8."""
+    convert = f"iconv -f {encoding} -t UTF-8"
     # Quoted, since the user will paste this into a shell, and a file may have any name.
-    return f"iconv -f {encoding} -t UTF-8" + (f" {shlex.quote(name)} > new.txt" if name != STDIN else "")
+    return convert if name == STDIN else command(f"{convert} {{file}} > {{new}}", Path(name))
 
 
 def _place(content: bytes, at: int, name: str, n_before: int) -> str:
@@ -141,9 +141,9 @@ def _place(content: bytes, at: int, name: str, n_before: int) -> str:
 
 
 def opened(path: Path) -> IO[bytes]:
-    """Return a file that can be read at any place; what is compressed or comes through a pipe is put aside first.
+    """Return a file that can be read at any place; one that is compressed or comes through a pipe is copied first.
 
-    Raises DataError if it cannot be read, or is no plain text.
+    Raises DataError if it cannot be read, or is not plain text.
     """
     try:
         file: IO[bytes] = path.open("rb")
@@ -169,27 +169,27 @@ def opened(path: Path) -> IO[bytes]:
 
 
 def _head(file: IO[bytes]) -> bytes:
-    """Return the first bytes of a file, which is left where it begins."""
+    """Return the first bytes of a file, and rewind it."""
     head = file.read(HEAD)
     file.seek(0)
     return head
 
 
 def _unpacked(packed: IO[bytes], path: Path) -> IO[bytes]:
-    """Return what a compressed file holds. Raises DataError if it is damaged or cut short."""
+    """Return the unpacked content of a compressed file. Raises DataError if it is damaged or cut short."""
     try:
         return _aside(packed)
     except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile) as error:
         raise DataError(f"{path} is damaged: {error}. Copy or download it again.") from error
     except OSError as error:
-        # bz2 raises a plain OSError, without a number, for data that are no bzip2.
+        # bz2 raises a plain OSError, without a number, for data that are not bzip2.
         if error.errno is None:
             raise DataError(f"{path} is damaged: {error}. Copy or download it again.") from error
         raise
 
 
 def _aside(file: IO[bytes]) -> IO[bytes]:
-    """Return a copy of what can be read only once, in a temporary file without a name: a kill leaves nothing."""
+    """Return a copy of a stream in a temporary file without a name, of which a kill leaves nothing behind."""
     aside: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
     try:
         with file:

@@ -10,16 +10,16 @@ from regard.text.reading.kinds import ending
 
 
 def joined(folder: Path) -> tuple[TextFile, list[int]]:
-    """Return the .txt files of a folder and its subfolders end to end, and 0 and where each of them ends.
+    """Return the .txt files of a folder and its subfolders end to end; and a list of 0 and the end of each of them.
 
-    They come in the order of their paths and are copied into a temporary file. Raises DataError if there is none, or
-    if one of them is no text.
+    They are copied into a temporary file in the order of their paths. Raises DataError if there is none, or if one of
+    them is not text.
     """
     paths = [path for path in sorted(folder.rglob("*")) if ending(path) == ".txt" and path.is_file()]
-    # A folder of a name with a dot is a version control's or an editor's, and so is such a file.
+    # Folders and files whose names begin with a dot belong to version control or an editor.
     paths = [path for path in paths if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
     if not paths:
-        raise DataError(f"{folder} is a directory without a .txt file; expected running text, a document a file.")
+        raise DataError(f"{folder} is a directory without a .txt file; expected running text, one document per file.")
     aside: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
     ends = [0]
     try:
@@ -29,7 +29,7 @@ def joined(folder: Path) -> tuple[TextFile, list[int]]:
             for at, block in file.blocks():
                 aside.write(block[max(file.first - at, 0) :])
             if not block.endswith(b"\n"):
-                aside.write(b"\n")  # where every line is a document, the last one ends here as well
+                aside.write(b"\n")  # if every line is a document, the last one ends here, too
             ends.append(aside.tell())
     except BaseException:
         aside.close()

@@ -1,4 +1,4 @@
-"""Lines as they come: a pipe is answered while it is open, and a line that is no text costs only itself."""
+"""Lines as they arrive: a pipe is answered while it is open, and a line that is not text affects no other line."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ from regard.text.reading.files import BYTE_ORDER_MARK, STDIN, opened, refuse_utf
 from regard.text.reading.lines import refuse_carriage_returns
 
 AT_ONCE = 2**20
-"""Bytes that are taken from a file at once, and at most from a pipe: as many as it holds."""
+"""How many bytes are read at once from a file, and at most from a pipe."""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line without its end, and why it could not be read; then it has no text."""
+    """A line without its line end. If it could not be read, `problem` says why, and `text` is empty."""
 
     text: str
     problem: str | None = None
@@ -32,11 +32,11 @@ def lines_of_file(path: Path) -> Iterator[list[Line]]:
 
 
 def incoming(file: Any, name: str = STDIN) -> Iterator[list[Line]]:
-    """Yield the lines of an open binary file in groups, each as soon as it is there.
+    """Yield the lines of an open binary file in groups, each as soon as it arrives.
 
-    Raises DataError for UTF-16, and where a carriage return alone ends the lines.
+    Raises DataError for UTF-16, and if carriage returns alone end the lines.
     """
-    rest: list[bytes] = []  # the beginning of a line, in parts: joined at once, a long one costs its length
+    rest: list[bytes] = []  # the beginning of a line, in parts, which are joined only once
     n_lines, is_first = 0, True
     while block := file.read1(AT_ONCE):
         if is_first:
@@ -59,4 +59,4 @@ def _line(content: bytes) -> Line:
         text = content.removesuffix(b"\r").decode()
     except UnicodeDecodeError as error:
         return Line("", f"has byte 0x{content[error.start]:02X} at place {error.start + 1:,}, which is not UTF-8")
-    return Line("", "has a NUL byte, which is no text") if "\0" in text else Line(text)
+    return Line("", "has a NUL byte, which is not text") if "\0" in text else Line(text)

@@ -1,35 +1,36 @@
-"""What a file is that is no plain text, and the one command that makes plain text of it."""
+"""File formats that are not plain text, and for each the command that converts it to plain text."""
 
 import shlex
 from collections.abc import Mapping
+from itertools import chain, count
 from pathlib import Path
 
 from regard.errors import DataError
 
 COMPRESSED = frozenset({".gz", ".bz2", ".xz"})
-"""Endings of files that are read as they are; what counts is the ending before."""
+"""Endings of compressed files, which can be read directly; the ending before tells the format."""
 
-PLAIN = "pandoc -t plain --wrap=none {file} > {stem}.txt"
-SHEET = "soffice --headless --convert-to 'csv:Text - txt - csv (StarCalc):9,34,76' {file} && mv {stem}.csv {stem}.tsv"
-TWO_COLUMNS = "cut -f1,2 {file} > pairs.tsv"
+PLAIN = "pandoc -t plain --wrap=none {file} > {txt}"
+SHEET = "soffice --headless --convert-to 'csv:Text - txt - csv (StarCalc):9,34,76' {file} && mv {stem}.csv {tsv}"
+TWO_COLUMNS = "cut -f1,2 {file} > {tsv}"
 CSV = (
     "python3 -c \"import csv, sys; [print(*(' '.join(c.split()) for c in r[:2]), sep='\\t') "
-    'for r in csv.reader(sys.stdin)]" < {file} > {stem}.tsv'
+    'for r in csv.reader(sys.stdin)]" < {file} > {tsv}'
 )
 TMX = (
     "python3 -c \"import sys, xml.etree.ElementTree as E; [print(*(' '.join(''.join(s.itertext()).split()) "
-    "for s in u.iter('seg')), sep='\\t') for u in E.parse(sys.argv[1]).iter('tu')]\" {file} > {stem}.tsv"
+    "for s in u.iter('seg')), sep='\\t') for u in E.parse(sys.argv[1]).iter('tu')]\" {file} > {tsv}"
 )
 
-# By the ending of the name: what such a file is, and what makes text of it.
+# By the ending of the name: the format, and the command that converts it to text.
 FORMATS: Mapping[str, tuple[str, str]] = {
     ".csv": ("CSV", CSV),
-    ".json": ("JSON", "jq -r '.[] | [.source, .target] | @tsv' {file} > {stem}.tsv, with the names that yours has"),
-    ".jsonl": ("JSON lines", "jq -r '[.source, .target] | @tsv' {file} > {stem}.tsv, with the names that yours has"),
+    ".json": ("JSON", "jq -r '.[] | [.source, .target] | @tsv' {file} > {tsv}, with your file's field names"),
+    ".jsonl": ("JSON lines", "jq -r '[.source, .target] | @tsv' {file} > {tsv}, with your file's field names"),
     ".tmx": ("a translation memory (TMX)", TMX),
-    ".xlf": ("XLIFF", "xliff2csv is in the Translate Toolkit: xliff2csv {file} {stem}.csv"),
-    ".xliff": ("XLIFF", "xliff2csv is in the Translate Toolkit: xliff2csv {file} {stem}.csv"),
-    ".po": ("a gettext catalogue (PO)", "po2csv {file} {stem}.csv, of the Translate Toolkit"),
+    ".xlf": ("XLIFF", "xliff2csv is in the Translate Toolkit: xliff2csv {file} {csv}"),
+    ".xliff": ("XLIFF", "xliff2csv is in the Translate Toolkit: xliff2csv {file} {csv}"),
+    ".po": ("a gettext catalogue (PO)", "po2csv {file} {csv}, of the Translate Toolkit"),
     ".docx": ("a Word document", PLAIN),
     ".odt": ("an OpenDocument text", PLAIN),
     ".rtf": ("RTF", PLAIN),
@@ -40,7 +41,7 @@ FORMATS: Mapping[str, tuple[str, str]] = {
     ".xlsx": ("a spreadsheet", SHEET),
     ".xls": ("a spreadsheet", SHEET),
     ".ods": ("a spreadsheet", SHEET),
-    ".pdf": ("a PDF", "pdftotext {file} {stem}.txt"),
+    ".pdf": ("a PDF", "pdftotext {file} {txt}"),
     ".zip": ("a ZIP archive", "unzip {file}"),
     ".tar": ("a tar archive", "tar xf {file}"),
     ".tgz": ("a tar archive", "tar xf {file}"),
@@ -61,7 +62,7 @@ BEGINNINGS = (
 )
 TAR_AT, TAR = 257, b"ustar"
 HEAD = TAR_AT + len(TAR)
-"""Bytes that are enough to tell."""
+"""How many bytes are needed to recognise all of these."""
 
 
 def ending(path: Path) -> str:
@@ -71,7 +72,7 @@ def ending(path: Path) -> str:
 
 
 def refuse_format(path: Path) -> None:
-    """Raise DataError for a file whose name says that it is no plain text."""
+    """Raise DataError for a file whose name says that it is not plain text."""
     if (suffix := ending(path)) in FORMATS:
         raise _no_text(path, suffix)
 
@@ -82,14 +83,29 @@ def refuse_binary(head: bytes, path: Path) -> None:
         raise _no_text(path, ".tar")
     for beginning, suffix in BEGINNINGS:
         if head.startswith(beginning):
-            # An office file is an archive; its name knows better what is in it.
+            # An office document is also a ZIP archive; its name tells which kind it is.
             raise _no_text(path, ending(path) if ending(path) in FORMATS else suffix)
 
 
 def command(template: str, path: Path) -> str:
-    """Return a command that can be pasted into a shell. {file}: the file; {stem}: its name without the ending."""
-    stem = path.with_name(path.name.removesuffix("".join(path.suffixes)) or path.name)
-    return template.replace("{file}", shlex.quote(str(path))).replace("{stem}", shlex.quote(str(stem)))
+    """Return a command to paste into a shell.
+
+    {file}: the file; {stem}: its name without the ending. {tsv}, {txt}, {csv}: that with another ending, {new}: with
+    its own; always of a file that does not exist yet, since a shell replaces one without asking.
+    """
+    plain = path.with_suffix("") if path.suffix.lower() in COMPRESSED else path
+    stem = plain.with_suffix("")
+    names = {"file": path, "stem": stem} | {kind: _free(stem, kind) for kind in ("tsv", "txt", "csv")}
+    names["new"] = _free(stem, plain.suffix.removeprefix(".") or "txt")
+    for name, value in names.items():
+        template = template.replace(f"{{{name}}}", shlex.quote(str(value)))
+    return template
+
+
+def _free(stem: Path, kind: str) -> Path:
+    """Return a name for a new file."""
+    names = (stem.with_name(f"{stem.name}{number}.{kind}") for number in chain([""], map("-{}".format, count(2))))
+    return next(name for name in names if not name.exists())
 
 
 def _no_text(path: Path, suffix: str) -> DataError:

@@ -1,9 +1,9 @@
-"""Lines of text. They stay in their file, and only where each begins is kept.
+"""Lines of text. They stay in their file; only the place where each begins is in memory.
 
-Lines end at b"\\n" and nowhere else: `str.splitlines` also breaks at U+2028 and others, and then two files part ways.
+Lines end at b"\\n" and nowhere else: `str.splitlines` also breaks at U+2028 and others, and then two files would not be
+aligned.
 """
 
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,17 +11,18 @@ import numpy as np
 
 from regard.errors import DataError
 from regard.text.reading.files import STDIN, TextFile
+from regard.text.reading.kinds import command
 from regard.text.sliced import Sliced
 
 LONGEST = 10_000
-"""Characters that a sentence may have. Longer ones are no sentences, and would fill the memory."""
+"""The maximum length of a sentence in characters. Longer lines are not sentences, and would fill the memory."""
 
 
 class Lines(Sliced[str]):
     """The lines of a UTF-8 file, without byte order mark and line ends; empty ones too.
 
-    A newline at the end ends the last line and begins no other. Raises DataError, with the place, for what is no text,
-    and for a file whose lines end as on old Macs.
+    A newline at the end ends the last line and begins no other. Raises DataError, with the place, for what is not text,
+    and for a file with the line ends of old Macs.
     """
 
     def __init__(self, path: Path) -> None:
@@ -31,9 +32,9 @@ class Lines(Sliced[str]):
             starts.append(np.flatnonzero(np.frombuffer(block, np.uint8) == ord("\n")) + 1 + at)
             end, n_returns = at + len(block), n_returns + block.count(b"\r")
         self.starts = np.concatenate(starts)
-        """Where each line begins (n + 1), and at last where a further one would."""
+        """Where each line begins, and last where another one would begin (n + 1)."""
         if self.starts[-1] != end:
-            self.starts = np.append(self.starts, end + 1)  # as if the last line had its line end
+            self.starts = np.append(self.starts, end + 1)  # as if the last line had a line end
         if len(self) == 1:
             refuse_carriage_returns(n_returns, str(path))
 
@@ -68,16 +69,16 @@ def split_lines(text: str) -> list[str]:
 def refuse_carriage_returns(count: int, name: str) -> None:
     """Raise DataError if a text of one line has several carriage returns. name: of its file."""
     if count > 1:
-        convert = f"tr '\\r' '\\n' < {shlex.quote(name)} > new.txt" if name != STDIN else "tr '\\r' '\\n'"
+        convert = command(r"tr '\r' '\n' < {file} > {new}", Path(name)) if name != STDIN else "tr '\\r' '\\n'"
         raise DataError(
-            f"{name}: the lines end in a carriage return alone, as on old Macs, so all of it is one line; expected "
+            f"{name}: the lines end in a carriage return alone, as on old Macs, so the text is a single line; expected "
             f"line feeds. Convert it: {convert}"
         )
 
 
 def others(count: int) -> str:
-    """Return in words that the same was found so many times more."""
-    return f" (and so {count:,} more)" if count else ""
+    """Return in words how many more times the same was found."""
+    return f" (and {count:,} more)" if count else ""
 
 
 def _refuse_long(lines: Sequence[str], name: str, longest: int) -> None:

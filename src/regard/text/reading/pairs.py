@@ -22,7 +22,7 @@ SentencePairs = Sequence[Pair]
 
 @dataclass(frozen=True)
 class ReadReport:
-    """What became of the pairs that were read. Always read == kept + sum(dropped.values())."""
+    """How many pairs were read, kept and dropped. Always read == kept + sum(dropped.values())."""
 
     read: int
     kept: int
@@ -36,10 +36,10 @@ class ReadReport:
 
 
 class LinePairs(Sliced[Pair]):
-    """The pairs of files whose lines belong together, as they were written, left in their files."""
+    """The pairs of line-aligned files, as they were written; they stay in their files."""
 
     def __init__(self, files: Sequence[Lines], pair_of: Callable[..., Pair]) -> None:
-        """pair_of: makes a pair of one line of each file."""
+        """pair_of: makes a pair from one line of each file."""
         self.files, self.pair_of = files, pair_of
 
     def __len__(self) -> int:
@@ -60,7 +60,7 @@ class Pairs(Chosen[Pair]):
 def read_pairs(paths: Sequence[Path], longest: int = LONGEST) -> Pairs:
     """Return the pairs of two line-aligned files, or of one .tsv. Pairs with an empty or overlong side are dropped.
 
-    Raises DataError if a file cannot be read, the sides do not fit, or nothing is left.
+    Raises DataError if a file cannot be read, the sides are not aligned, or nothing is left.
     """
     return pairs_of(READERS[_reader_for(paths)](paths), _names(paths), longest)
 
@@ -70,7 +70,7 @@ def pairs_of(rows: SentencePairs, name: str = "the data", longest: int = LONGEST
 
     rule: the version of the normalisation after which a side may be empty.
     """
-    # One byte a pair, since the pairs themselves may be more than memory holds.
+    # One byte per pair, since the pairs themselves may be larger than memory.
     is_kept = np.ones(len(rows), dtype=bool)
     dropped: Counter[str] = Counter()
     for i, pair in enumerate(rows):
@@ -85,9 +85,9 @@ def pairs_of(rows: SentencePairs, name: str = "the data", longest: int = LONGEST
 
 def _aligned(paths: Sequence[Path]) -> LinePairs:
     if all(ending(path) == ".tsv" for path in paths):
-        raise DataError(f"{paths[0]} and {paths[1]} are two .tsv, and each holds both sides. Give one of them.")
+        raise DataError(f"{paths[0]} and {paths[1]} are two .tsv files, and each holds both sides. Give one of them.")
     sources, targets = map(Lines, paths)
-    # Checked before there is any pair: one missing line gives every sentence behind it a wrong translation.
+    # Checked before any pair is made: one missing line gives every sentence after it a wrong translation.
     if len(sources) != len(targets):
         counts = " and ".join(f"{path} has {len(side):,}" for path, side in zip(paths, (sources, targets), strict=True))
         line, what = first_misfit(sources, targets)
@@ -98,27 +98,27 @@ def _aligned(paths: Sequence[Path]) -> LinePairs:
 def _tsv(paths: Sequence[Path]) -> LinePairs:
     (path,) = paths
     lines = Lines(path)
-    # A blank line passes: like one in two files, it is an empty pair that is dropped and counted.
+    # A blank line is accepted: as in two files, it is an empty pair that is dropped and counted.
     if wrong := [i for i, line in enumerate(lines) if line.strip() and line.count("\t") != 1]:
         n_columns = lines[wrong[0]].count("\t") + 1
         found = f"{n_columns} column{'s' * (n_columns > 1)}; expected 2 (source, tab, target)"
         hint = ""
-        if len(wrong) > len(lines) / 2:  # not a slip in some lines, but another kind of file
+        if len(wrong) > len(lines) / 2:  # not a mistake in some lines, but another kind of file
             hint = f" To keep the first two: {command(TWO_COLUMNS, path)}" if n_columns > 2 else _if_csv(lines, path)
         raise DataError(f"{path}, line {wrong[0] + 1}: {found}{others(len(wrong) - 1)}.{hint}")
     return LinePairs([lines], _columns)
 
 
 def _if_csv(lines: Sequence[str], path: Path) -> str:
-    """Return what to do with lines that are parted by commas or semicolons, if they are."""
+    """Return what to do if the lines are separated by commas or semicolons."""
     first = [line for line in lines[:100] if line.strip()]
     if all("," in line or ";" in line for line in first):
-        return f" If it is CSV, convert it: {command(CSV.replace('{stem}.tsv', 'pairs.tsv'), path)}"
+        return f" If it is CSV, convert it: {command(CSV, path)}"
     return ""
 
 
 def _columns(line: str) -> Pair:
-    """Return both columns of a line; a blank line has none."""
+    """Return both columns of a line; those of a blank line are empty."""
     source, _, target = line.partition("\t")
     return (source, target) if line.strip() else ("", "")
 
@@ -147,7 +147,7 @@ COLUMN_NAMES = """source target src tgt trg sentence sentences translation trans
 english german french spanish italian portuguese dutch russian chinese japanese korean arabic hindi turkish polish czech
 swedish deutsch englisch français anglais español inglés quelle ziel from to key value en de fr es it pt nl ru zh ja ko
 ar hi tr pl cs sv da no fi hu ro uk vi id"""
-"""Words that a first line holds where it names the columns."""
+"""Words of a first line that names the columns."""
 
 
 def names_columns(pair: Pair) -> bool:
@@ -165,7 +165,7 @@ def _reason_to_drop(pair: Pair, longest: int, rule: int) -> str | None:
 
 def _is_empty(text: str, rule: int) -> bool:
     """Return whether nothing is left of a text once it is normalised."""
-    # Normalising leaves printable text in place but for its spaces. Nearly every sentence takes this shortcut.
+    # Normalisation removes nothing but spaces from printable text. Nearly every sentence takes this shortcut.
     return not (text.strip() if text.isprintable() else normalise(text, rule))
 
 

@@ -19,38 +19,38 @@ from regard.text.sliced import Sliced
 from regard.text.tokens.normalise import normalise_running
 
 Documents = Literal["file", "line"]
-"""What a document is: the whole of a file, divided by lines of "<|endoftext|>", or each of its lines."""
+"""What a document is: a whole file, divided at lines of "<|endoftext|>", or each line of a file."""
 
-# The place of a passage takes 26 bytes of memory, so those of a terabyte of text take 100 MB.
+# The place of a passage takes 26 bytes of memory, so the places in a terabyte of text take 100 MB.
 LENGTH = 250_000
-"""Bytes of a passage, or a little more; up to twice as many where there are no spaces."""
+"""The length of a passage in bytes, or a little more; up to twice as long where there are no spaces."""
 
 MOST_BACK = 4
-"""Bytes that a cut may move back, so as to part no character and no line end."""
+"""How many bytes a cut may move back, so that it splits no character and no line end."""
 
 RULE = 2
-"""The version of the rule by which passages are cut. The tokens are the same by both, but where there are no spaces."""
+"""The version of the rule by which passages are cut. Both give the same tokens, except where there are no spaces."""
 
 # \Z is the end of the file: no other block ends within a line that begins with a mark (`TextFile.blocks`).
 MARK = re.compile(rb"<\|endoftext\|>(?:\r\n|\r|\n|\Z)")
 LINE = re.compile(rb"[^\r\n]+")
+TABLE_BYTES = 2**16
+"""How many bytes of a file are checked to tell whether it is a table."""
+
 # The white space of Unicode beyond ASCII, in UTF-8: U+0085 and U+00A0, U+1680, U+2000 to 200A, 2028, 2029 and 202F,
 # U+205F, U+3000.
-TABLE_BYTES = 2**16
-"""So much of a file tells whether it is a table."""
-
 WHITE = rb"(?<!\xc2[\x85\xa0])(?<!\xe1\x9a\x80)(?<!\xe2\x80[\x80-\x8a\xa8\xa9\xaf])(?<!\xe2\x81\x9f)(?<!\xe3\x80\x80)"
 CUTS = {1: re.compile(rb"[!-~](?=[\r\n])"), 2: re.compile(rb"[!-~\x80-\xff]" + WHITE + rb"(?=[ \t\r\n])")}
-"""What a passage may end with, by rule: no word of byte-level BPE goes over white space that follows what is none."""
+"""Where a passage may end, by rule: before white space, since no word of byte-level BPE extends into white space."""
 
 Span = tuple[int, int, bool]
 """Where a passage begins and ends, in bytes, and whether it begins a document."""
 
 
 class Passages(Sliced[str]):
-    """The passages of documents, one after the other, left in their file. A line end is "\\n".
+    """The passages of documents in order, whose text stays in its file. A line end is "\\n".
 
-    The pieces of all passages are together those of the documents. Documents of blanks only are left out.
+    The tokens of all passages together are those of the documents. Blank documents are left out.
     """
 
     def __init__(self, file: TextFile, spans: NDArray[np.int64], begins: NDArray[np.bool_]) -> None:
@@ -61,9 +61,9 @@ class Passages(Sliced[str]):
 
     @classmethod
     def read(cls, path: Path, documents: Documents, rule: int = RULE) -> "Passages":
-        """Return the passages of a text file, or of a folder of them, which are a document each.
+        """Return the passages of a text file, or of a folder of text files, each of which is a document.
 
-        Raises DataError if it cannot be read, is no UTF-8, or holds no text.
+        Raises DataError if it cannot be read, is not UTF-8, or holds no text.
         """
         if path.is_dir():
             file, ends = joined(path)
@@ -81,7 +81,7 @@ class Passages(Sliced[str]):
 
     @classmethod
     def spooled(cls, path: Path, ends: Iterable[int], rule: int = RULE) -> "Passages":
-        """Return the passages of normalised documents that stand end to end in a file.
+        """Return the passages of normalised documents that are stored end to end in a file.
 
         ends: 0, then where each of them ends, in bytes.
         """
@@ -91,10 +91,10 @@ class Passages(Sliced[str]):
     def _found(cls, file: TextFile, spans: Iterable[Span]) -> "Passages":
         """Return the passages at the spans, without documents that are blank. Raises DataError if all of them are."""
         found, all_begin = array("q"), array("b")
-        held: list[tuple[int, int, int]] = []  # passages of a document in which only blanks have come so far
+        held: list[tuple[int, int, int]] = []  # passages of a document that is blank so far
         has_text = False
         for start, end, begins in spans:
-            # Decoded once now: the length in characters also tells later whether the file was changed.
+            # Decoded once now: later the length in characters also shows whether the file was changed.
             text = _decoded(file, start, end)
             if begins:
                 held, has_text = [], False
@@ -110,14 +110,14 @@ class Passages(Sliced[str]):
                 found.extend(chain.from_iterable(held))
                 held = []
         if not found:
-            raise DataError(f"{file.name} holds no text, only blank lines and marks; expected running text.")
+            raise DataError(f"{file.name} holds no text, only blank lines and document marks; expected running text.")
         return cls(file, np.array(found, dtype=np.int64).reshape(-1, 3), np.array(all_begin, dtype=bool))
 
     def __len__(self) -> int:
         return len(self.spans)
 
     def __iter__(self) -> Iterator[str]:
-        # One at a time, and not ITEMS_AT_ONCE as others are: so many passages would take gigabytes.
+        # One at a time, not ITEMS_AT_ONCE: so many passages would take gigabytes.
         return (self[i] for i in range(len(self)))
 
     def part(self, start: int, stop: int) -> list[str]:
@@ -128,7 +128,7 @@ class Passages(Sliced[str]):
             text = _decoded(self.file, start, end)
         except UnicodeDecodeError:
             text = ""  # no passage is empty, so the length below differs
-        # A change that leaves the number of characters alone is not noticed here.
+        # A change that keeps the number of characters is not noticed here.
         if len(text) != n_characters:
             raise self.file.changed()
         return text
@@ -152,16 +152,16 @@ class Passages(Sliced[str]):
         return ["".join(self[start:stop]) for start, stop in pairwise(borders)]
 
     def apart(self) -> Iterator[str]:
-        """Yield the passages, with a line end more before every document but the first."""
+        """Yield the passages, with an additional line end before every document except the first."""
         return ("\n" * (begins and i > 0) + self[i] for i, begins in enumerate(self.begins.tolist()))
 
     def split_at(self, character: int) -> tuple["Passages", "Passages"]:
-        """Return what stands before a character and the rest; the document in which it lies is cut there."""
+        """Return the text before a character and the rest; the document that contains the character is cut there."""
         ends = np.cumsum(self.sizes)
-        i = int(np.searchsorted(ends, character))  # the passage that the border ends or lies in
+        i = int(np.searchsorted(ends, character))  # the passage that ends at or contains the border
         n_before = character - int(ends[i] - self.sizes[i])
         start, end, n = self.spans[i].tolist()
-        # Not normalised: what is counted are the bytes as they stand in the file.
+        # Not normalised: bytes are counted as they are in the file.
         border = start + _n_bytes(self.file.read(start, end).decode(), n_before)
         head, tail = np.array([[start, border, n_before]]), np.array([[border, end, n - n_before]])
         before = np.concatenate([self.spans[:i], head])
@@ -182,7 +182,7 @@ def _refuse_columns(file: TextFile, path: Path) -> None:
         raise DataError(
             f"{path} has a tab in every line ({n_columns} columns in the first), as pairs have; expected running text. "
             f"To train on pairs: {command(TWO_COLUMNS, path)}. If it is running text, turn its tabs into spaces: "
-            f"{command('expand {file} > new.txt', path)}"
+            f"{command('expand {file} > {txt}', path)}"
         )
 
 
@@ -200,11 +200,11 @@ def _spans(file: TextFile, rule: int) -> Iterator[Span]:
                 yield start, at + end, begins
                 start, begins = at + mark.end(), True
         end_of_block, at_line = at + len(block), block.endswith((b"\r", b"\n"))
-    yield start, end_of_block, begins  # may be empty, as behind a last mark; `_found` leaves it out
+    yield start, end_of_block, begins  # may be empty, as after a last mark; `_found` leaves it out
 
 
 def _documents(file: TextFile, ends: Iterable[int], rule: int = RULE) -> Iterator[Span]:
-    """Yield the passages of documents, one of which stands in memory at a time."""
+    """Yield the passages of documents, of which one is in memory at a time."""
     for start, end in pairwise(ends):
         content = file.read(start, end)
         borders = [0, *_cuts(content, 0, len(content), rule), len(content)]
@@ -212,15 +212,15 @@ def _documents(file: TextFile, ends: Iterable[int], rule: int = RULE) -> Iterato
 
 
 def _begins_a_line(block: bytes, i: int, at_line: bool, first: int) -> bool:
-    # The first line of a file may begin behind a byte order mark.
+    # The first line of a file may begin after a byte order mark.
     return block[i - 1] in b"\r\n" or i == first if i else at_line
 
 
 def _cuts(content: bytes, start: int, end: int, rule: int) -> Iterator[int]:
-    """Yield where a document ends a passage before its end. start: where it begins, perhaps before the content.
+    """Yield where a document is cut into passages. start: where it begins, perhaps before the content.
 
-    Where no white space comes in so many bytes more, as in a text without spaces, a passage ends at a character; by the
-    first rule it goes on to the next line that ends in ASCII.
+    If no white space follows within another LENGTH bytes, as in a text without spaces, a passage ends between two
+    characters; by the first rule it extends to the next line that ends in ASCII.
     """
     while end - start > LENGTH:
         hard = start + max(2 * LENGTH, MOST_BACK + 1) if rule > 1 else end
@@ -228,7 +228,7 @@ def _cuts(content: bytes, start: int, end: int, rule: int) -> Iterator[int]:
             start = cut.end()
         elif hard < end:
             start = before_character(content, max(hard, 0))
-            start -= content[start - 1 : start + 1] == b"\r\n"  # one line end, of which a half would be another
+            start -= content[start - 1 : start + 1] == b"\r\n"  # one line end, half of which would be another
         else:
             return
         yield start

@@ -1,4 +1,4 @@
-"""What is held out for validation, what repeats, and what a corpus is known by. Knows text, and no ids."""
+"""Held-out validation data, repeated pairs, and the fingerprint of a corpus. Knows text, and no ids."""
 
 import hashlib
 import random
@@ -15,17 +15,17 @@ from regard.text.sliced import Chosen
 from regard.text.tokens.normalise import normalise
 
 MOST_HELD_OUT = 10_000_000
-"""The most characters that are held out of a text for validation."""
+"""The maximum number of characters that are held out of a text for validation."""
 
 
 def hold_out(pairs: SentencePairs, n: int, seed: int) -> tuple[SentencePairs, SentencePairs]:
-    """Return the pairs for training and n random ones for validation, at most a tenth; the order stays.
+    """Return the pairs for training and n random ones for validation, at most a tenth, in their order.
 
     Raises DataError if there are fewer than two pairs.
     """
     if len(pairs) < 2:
         raise DataError(f"Found {len(pairs)} pair; at least 2 are needed, one to train on and one to validate on.")
-    # A generator of its own: a run that continues has to hold out the same pairs, whatever else draws numbers.
+    # A generator of its own: a resumed run must hold out the same pairs, whatever else draws random numbers.
     chosen = sorted(random.Random(seed).sample(range(len(pairs)), max(1, min(n, len(pairs) // 10))))
     kept = np.delete(np.arange(len(pairs)), chosen)
     return Chosen(pairs, kept), [pairs[i] for i in chosen]
@@ -33,14 +33,14 @@ def hold_out(pairs: SentencePairs, n: int, seed: int) -> tuple[SentencePairs, Se
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """A number for every pair and for its source, 64 bits of a hash: what is equal has the same."""
+    """A 64-bit hash of every pair, and of its source."""
 
     pairs: NDArray[np.uint64]
     sources: NDArray[np.uint64]
 
     @classmethod
     def of(cls, pairs: SentencePairs) -> "Keys":
-        """Return the keys of pairs, which are compared as they are after normalisation."""
+        """Return the keys of pairs after normalisation."""
         found = np.empty((2, len(pairs)), dtype=np.uint64)
         for i, pair in enumerate(pairs):
             source, target = map(normalise, pair)
@@ -49,29 +49,30 @@ class Keys:
 
     @property
     def n_repeated(self) -> int:
-        """How many pairs were there before."""
+        """How many pairs repeat an earlier one."""
         return len(self.pairs) - len(np.unique(self.pairs))
 
     def n_known(self, others: "Keys") -> int:
-        """Return how many of the others have a source that these have, too."""
+        """Return how many of the others have a source that occurs here, too."""
         return int(np.isin(others.sources, self.sources).sum())
 
 
 def _key(text: str) -> int:
-    # Not Python's own hash, which differs from run to run: of two texts with one key, one would come and go.
+    # Not Python's own hash, which differs from run to run, and with it the texts that happen to share a key.
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")
 
 
 def hold_out_distinct(pairs: SentencePairs, keys: Keys, n: int, seed: int) -> tuple[SentencePairs, SentencePairs]:
-    """Return the pairs for training and n random ones with different sources for validation, at most a tenth of these.
+    """Return the pairs for training and n random ones for validation, at most a tenth of the different sources.
 
-    Pairs that have a source of theirs are in neither. Raises DataError if there are fewer than two sources.
+    The validation pairs have different sources. Other pairs with one of these sources are in neither part. Raises
+    DataError if there are fewer than two sources.
     """
     _, first = np.unique(keys.sources, return_index=True)
     if len(first) < 2:
         raise DataError(
-            f"{len(pairs):,} pairs have {len(first)} source between them; at least 2 different ones are needed, one to "
-            "train on and one to validate on."
+            f"Found {len(first)} distinct source in {len(pairs):,} pair{'s' * (len(pairs) != 1)}; at least 2 are "
+            "needed, one to train on and one to validate on."
         )
     chosen = sorted(random.Random(seed).sample(np.sort(first).tolist(), max(1, min(n, len(first) // 10))))
     kept = np.flatnonzero(~np.isin(keys.sources, keys.sources[chosen]))
@@ -79,18 +80,18 @@ def hold_out_distinct(pairs: SentencePairs, keys: Keys, n: int, seed: int) -> tu
 
 
 def fingerprint(pairs: Iterable[Pair]) -> str:
-    """Return a short name for exactly these pairs in this order."""
+    """Return a short hash of these pairs in this order."""
     digest = hashlib.sha256()
     for source, target in pairs:
-        # This finds mistakes and stops no attacker: 64 bits are kept, and a tab within a side looks like the separator.
+        # This detects mistakes, not attacks: 64 bits are kept, and a tab within a side looks like the separator.
         digest.update(f"{source}\t{target}\n".encode())
     return digest.hexdigest()[:16]
 
 
 def split_by_order(text: Passages, share: float) -> tuple[Passages, Passages]:
-    """Return the beginning of a text for training and its last `share` for validation, counted in characters.
+    """Return the beginning of a text for training and its last `share` for validation, measured in characters.
 
-    A document in which the border lies is cut there. Raises DataError if a side would be empty.
+    A document that contains the border is cut there. Raises DataError if a side would be empty.
     """
     n = text.n_characters
     # Rounded down, as nanoGPT does it: of tiny shakespeare, 1,003,854 characters are trained on.
@@ -98,15 +99,15 @@ def split_by_order(text: Passages, share: float) -> tuple[Passages, Passages]:
     if not 0 < border < n:
         raise DataError(
             f"The text has {n:,} characters; a share of {share:g} for validation leaves one side empty. "
-            "Give more text, another data.validation_share, or another text to validate on."
+            "Give more text, set another data.validation_share, or give another text to validate on."
         )
     return text.split_at(border)
 
 
 def fingerprint_text(text: Passages) -> str:
-    """Return a short name for exactly these documents in this order."""
+    """Return a short hash of these documents in this order."""
     digest = hashlib.sha256()
-    # The length stands before each document, since any separator could be text. Where passages end leaves no trace.
+    # The length precedes each document, since any separator could be text. Where passages end makes no difference.
     lengths = iter(np.add.reduceat(text.sizes, np.flatnonzero(text.begins)).tolist())
     for passage, begins in zip(text, text.begins.tolist(), strict=True):
         if begins:

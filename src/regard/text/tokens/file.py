@@ -1,8 +1,8 @@
 """A vocabulary as a file: plain data that is checked, from which everything else is rebuilt.
 
-Until format 1 the file was that of the library `tokenizers`, a pipeline that could hold anything: padding, truncation,
-normalisers that make one letter four thousand. It is still read, for its pieces; it is refused if its pipeline is not
-the one that is rebuilt from them.
+In format 1 the file was that of the library `tokenizers`: a pipeline that could contain anything, such as padding,
+truncation, or normalisers that turn one letter into four thousand. Such files are still read, for their pieces. A file
+is refused if its pipeline differs from the one that is rebuilt from the pieces.
 """
 
 import json
@@ -21,8 +21,8 @@ FORMAT = 2
 class VocabularyFile(BaseModel):
     """The content of `tokenizer.json`.
 
-    normalisation: the version of the rules that text goes through before. digits: whether each is cut from its
-    neighbours, as in sentences and characters, or runs of them may be pieces, as in byte-level BPE.
+    normalisation: the version of the rule by which text is normalised. digits: whether each is a piece of its own, as
+    for sentences and characters, or several may form a piece, as in byte-level BPE.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
@@ -53,21 +53,21 @@ def written(vocabulary: Vocabulary) -> str:
         content["merges"] = list(vocabulary.merges)
     if vocabulary.scores:
         content["scores"] = list(vocabulary.scores)
-    # Fingerprints are taken of this text: in another layout every tokenizer would count as changed.
+    # Fingerprints are hashes of this text: in another layout every tokenizer would count as changed.
     return json.dumps(content, ensure_ascii=False, indent=0) + "\n"
 
 
 def read(content: bytes, name: str) -> Vocabulary:
-    """Return the vocabulary that stands in a file. name: of the file, for messages.
+    """Return the vocabulary in a file. name: of the file, for messages.
 
-    Raises BundleError if it is none, or one that could not have been written by us.
+    Raises BundleError if it is not a vocabulary, or one that regard could not have written.
     """
     try:
         loaded = json.loads(content)
     except (ValueError, RecursionError) as error:  # the second if brackets are nested thousands deep
         raise BundleError(f"{name} is not a tokenizer, or is damaged: {error}. Train or copy it again.") from error
     if not isinstance(loaded, dict):
-        raise BundleError(f"{name} is not a tokenizer, or is damaged: it holds no object. Train or copy it again.")
+        raise BundleError(f"{name} is not a tokenizer, or is damaged: it is not a JSON object. Train or copy it again.")
     understood: Callable[[dict[str, Any], bytes, str], Vocabulary] = _second if "format" in loaded else _first
     try:
         vocabulary = understood(loaded, content, name)
@@ -75,7 +75,7 @@ def read(content: bytes, name: str) -> Vocabulary:
         first = error.errors(include_input=False)[0]  # the input may be megabytes of anything
         where = shown(".".join(map(str, first["loc"]))) or "the file"
         raise BundleError(f"{name} is not a tokenizer, or is damaged: {where}: {shown(first['msg'], 200)}.") from error
-    # Before the library gets to see any of it: `pipeline_of` checks nothing.
+    # Before the library sees any of it: `pipeline_of` checks nothing.
     refuse_unfit(vocabulary, name)
     if understood is _first:
         _refuse_other_pipeline(loaded, json.loads(pipeline_of(vocabulary).to_str()), name)
@@ -83,11 +83,11 @@ def read(content: bytes, name: str) -> Vocabulary:
 
 
 def _second(loaded: dict[str, Any], content: bytes, name: str) -> Vocabulary:  # noqa: ARG001
-    file = VocabularyFile.model_validate_json(content)  # and not from `loaded`: JSON has no tuples, as merges are
+    file = VocabularyFile.model_validate_json(content)  # not from `loaded`: merges are tuples, which JSON lacks
     pieces = file.pieces, file.merges, file.scores
     vocabulary = Vocabulary(file.kind, file.running, file.n_control_ids, *pieces, file.normalisation)
     if file.digits != digits_of(vocabulary):
-        raise BundleError(f"{name} says digits are {file.digits!r}, which its kind has not. Train or copy it again.")
+        raise BundleError(f"{name} says digits are {file.digits!r}; its kind has others. Train or copy it again.")
     return vocabulary
 
 
@@ -97,7 +97,7 @@ def digits_of(vocabulary: Vocabulary) -> str:
 
 
 class FirstModel(BaseModel):
-    """What is taken from the pieces' model of the first format; the rest of it is compared."""
+    """What is used of the pieces' model in the first format; the rest of it is compared."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", strict=True, allow_inf_nan=False)
 
@@ -107,7 +107,7 @@ class FirstModel(BaseModel):
 
 
 class FirstFile(BaseModel):
-    """The part of a file of the first format that is understood."""
+    """The part of a file of the first format that is used."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
 
@@ -122,7 +122,7 @@ def _first(loaded: dict[str, Any], content: bytes, name: str) -> Vocabulary:  # 
         ids = file.model.vocab
         names = sorted(ids, key=ids.__getitem__)
         if [ids[name] for name in names] != list(range(len(ids))):
-            names = []  # gaps: the first ids are not what they must be, either
+            names = []  # gaps: the first ids are wrong, too
     else:
         names, scores = [name for name, _ in file.model.vocab], [score for _, score in file.model.vocab]
     known, n = set(names), len(SPECIALS)
@@ -130,34 +130,34 @@ def _first(loaded: dict[str, Any], content: bytes, name: str) -> Vocabulary:  # 
         raise BundleError(
             f"{name} must begin with the pieces {', '.join(SPECIALS)}, without gaps. Train or copy it again."
         )
-    # The first format did not say. Of running text, characters have all bytes as pieces and byte-level BPE has none;
-    # sentences have those beyond ASCII.
+    # The first format did not store this. For running text, characters have all bytes as pieces and byte-level BPE has
+    # none; for sentences, a vocabulary has those beyond ASCII.
     running = known >= set(ALL_BYTES) or not known & set(BYTES)
     kind: Kind = "unigram" if file.model.type == "Unigram" else "bpe"
-    # Characters were kept as a BPE without merges. Those of sentences put no space before the text.
+    # Characters were stored as a BPE without merges. Those for sentences put no space before the text.
     if kind == "bpe" and (file.normalizer is None if not running else known >= set(ALL_BYTES)):
         kind = "characters"
     return Vocabulary(kind, running, 0, names[n:], file.model.merges, scores[n:], normalisation=1)
 
 
 def _refuse_other_pipeline(found: dict[str, Any], rebuilt: dict[str, Any], name: str) -> None:
-    """Raise BundleError if a file of the first format has other steps than those that were rebuilt from its pieces."""
+    """Raise BundleError if the steps of a file of the first format differ from those rebuilt from its pieces."""
     for step in ("truncation", "padding", "added_tokens", "normalizer", "pre_tokenizer", "post_processor", "decoder"):
         if not _agree(found.get(step), rebuilt.get(step)):
             raise BundleError(
-                f"{name} is no tokenizer of ours: its {step} is {shown(found.get(step))}. Train or copy it again."
+                f"{name} is not a tokenizer of regard: its {step} is {shown(found.get(step))}. Train or copy it again."
             )
     model, ours = dict(found["model"]), dict(rebuilt["model"])
-    # These two are what ours was rebuilt from.
+    # Ours was rebuilt from these two.
     for part in ("vocab", "merges"):
         model.pop(part, None)
         ours.pop(part, None)
     if not _agree(model, ours):
-        raise BundleError(f"{name} is no tokenizer of ours: its model has other settings. Train or copy it again.")
+        raise BundleError(f"{name} is not a tokenizer of regard: its model has other settings. Train or copy it again.")
 
 
 def _agree(found: Any, expected: Any) -> bool:
-    """Return whether two steps are the same as far as both say; a release of the library may say more than another."""
+    """Return whether two steps agree in the fields that both have; releases of the library may differ in fields."""
     if isinstance(found, dict) and isinstance(expected, dict):
         common = found.keys() & expected.keys()
         return found.get("type") == expected.get("type") and all(_agree(found[k], expected[k]) for k in common)

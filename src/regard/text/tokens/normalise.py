@@ -1,10 +1,10 @@
 """One spelling for what looks the same: NFC, single spaces, nothing invisible that only a machine would notice.
 
-What is dropped by the second rule: control characters, the byte order mark, characters that only say where a line may
-break (soft hyphen, zero-width space, word joiner) or in which direction it runs (bidi controls), and the other
-invisible format characters. What is kept: whatever changes how its neighbours look, that is the joiners U+200C and
-U+200D (Persian, Indic scripts, emoji), variation selectors and the tags of flags. The first rule keeps all but controls
-and the byte order mark; models that were trained with it keep it.
+The second rule drops control characters, the byte order mark, characters that only tell where a line may break (soft
+hyphen, zero-width space, word joiner) or in which direction it runs (bidi controls), and the other invisible format
+characters. It keeps whatever changes how its neighbours look: the joiners U+200C and U+200D (Persian, Indic scripts,
+emoji), variation selectors and the tags of flags. The first rule drops only controls and the byte order mark; models
+that were trained with it continue to use it.
 """
 
 import re
@@ -17,8 +17,8 @@ NO_BREAKS = "\u00a0\u202f"
 """The no-break space and the narrow one, which French writes before some marks."""
 
 _NONCHARACTERS = "\ufdd0-\ufdef" + "".join(f"{chr(p + 0xFFFE)}{chr(p + 0xFFFF)}" for p in range(0, 0x110000, 0x10000))
-_CONTROLS = "\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f"  # without those that str.split takes for white space
-_SURROGATES = "\ud800-\udfff"  # no character, and nothing that UTF-8 could hold
+_CONTROLS = "\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f"  # without those that str.split treats as white space
+_SURROGATES = "\ud800-\udfff"  # not characters, and not possible in UTF-8
 _BYTE_ORDER_MARK = "\ufeff"
 _BREAKS = "\u00ad\u200b\u2060"
 _BIDI = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
@@ -32,9 +32,9 @@ _WHITE_SPACE = re.compile(r"\s+")
 def normalise(text: str, rule: int = RULE, *, no_breaks: bool = False) -> str:
     """Return the text in NFC, without what is invisible, with each run of white space as one space, stripped.
 
-    Idempotent. rule: its version, 1 or 2. no_breaks: keep no-break spaces; a run of white space with one becomes that.
+    Idempotent. rule: its version, 1 or 2. no_breaks: keep no-break spaces; white space that contains one becomes it.
     """
-    # Nothing that is removed is printable, so most text is spared the search.
+    # Nothing that is removed is printable, so most text can skip the search.
     if not text.isprintable():
         text = _REMOVED[rule].sub("", text)
         if no_breaks and not set(NO_BREAKS).isdisjoint(text):
@@ -48,6 +48,6 @@ def _one_space(run: re.Match[str]) -> str:
 
 
 def normalise_running(text: str) -> str:
-    """Return the text with "\\n" for every line end. A lone surrogate, which is no text, becomes a question mark."""
+    """Return the text with "\\n" for every line end. A lone surrogate, which is not text, becomes a question mark."""
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     return text.encode("utf-8", "replace").decode()

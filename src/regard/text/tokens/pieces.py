@@ -12,7 +12,7 @@ from regard.errors import DataError
 from regard.text.tokens.pipeline import around_words
 from regard.text.tokens.vocabulary import ASCII, BYTES, FIRST_CONTROL, Kind, Vocabulary
 
-_RARE = "<"  # stands for a rare character while learning, because it joins with nothing
+_RARE = "<"  # stands for a rare character in training, because it merges with nothing
 
 
 def learn(texts: Sequence[str], kind: Kind, size: int, n_control: int) -> Vocabulary:
@@ -29,7 +29,7 @@ def learn(texts: Sequence[str], kind: Kind, size: int, n_control: int) -> Vocabu
     alphabet = _alphabet(counts, n_free if kind == "characters" else n_free // 2)
     if kind == "characters":
         return Vocabulary(kind, False, n_control, [*BYTES, *ASCII, *alphabet])
-    # A trainer makes a piece of every character that it sees, and rare ones are served by their bytes.
+    # A trainer makes a piece of every character that it sees; rare ones are left to their bytes.
     rare = str.maketrans(dict.fromkeys(set(counts) - set(ASCII) - set(alphabet), _RARE))
     common = (text.translate(rare) for text in texts)
     n_learnt = n_pieces - len(BYTES)
@@ -43,7 +43,7 @@ def learn(texts: Sequence[str], kind: Kind, size: int, n_control: int) -> Vocabu
 
 
 def _alphabet(counts: Counter[str], limit: int) -> list[str]:
-    """Return the most frequent characters beyond ASCII. One seen only once would never be learnt: bytes serve it."""
+    """Return the most frequent characters beyond ASCII. One that occurs only once becomes bytes."""
     frequent = [character for character, count in counts.items() if count > 1 and character not in ASCII]
     return sorted(frequent, key=lambda character: (-counts[character], character))[: max(limit, 0)]
 
@@ -65,10 +65,10 @@ def _unigram(texts: Iterable[str], n_pieces: int) -> list[tuple[str, float]]:
 
 
 def _settled(scored: list[tuple[str, float]]) -> list[tuple[str, float]]:
-    """Return the pieces by falling score, without what differs from run to run.
+    """Return the pieces by descending score, without differences between runs.
 
-    The trainer walks hash maps in random order. So sums differ in their last bits, and the characters that it must keep
-    are put at the lowest score plus a ten-thousandth for each one before.
+    The trainer iterates over hash maps in random order. So sums differ in their last bits, and the characters that it
+    must keep get the lowest score plus a ten-thousandth for each one before.
     """
     singles = sum(len(piece) == 1 for piece, _ in scored)
     lowest = min(score for _, score in scored)

@@ -1,7 +1,7 @@
 """Learn the pieces of running text, in which line ends, tabs and runs of spaces mean something and are kept.
 
 Two kinds of vocabulary keep everything: byte-level BPE, whose pieces are runs of bytes written in an alphabet of 256
-printable characters, as GPT-2's are; and characters, where one that is no piece becomes its UTF-8 bytes.
+printable characters, as in GPT-2; and characters, where one that is not a piece becomes its UTF-8 bytes.
 """
 
 import json
@@ -26,7 +26,7 @@ def learn_running(texts: Iterable[str], kind: RunningKind, size: int, n_control:
     texts: normalised, each read once; the same ones give the same vocabulary. Raises DataError if there is no text.
     """
     some = filter(None, texts)
-    # Texts can be read once only, so the first one is looked at and then put back.
+    # Texts can be read only once, so the first one is taken out and then put back.
     if (first := next(some, None)) is None:
         raise DataError("There is no text to learn a vocabulary from: every document is empty.")
     learn = _bytes if kind == "bpe" else _characters
@@ -36,14 +36,14 @@ def learn_running(texts: Iterable[str], kind: RunningKind, size: int, n_control:
 def _characters(texts: Iterable[str], n_pieces: int, n_control: int) -> Vocabulary:
     counts = Counter(chain.from_iterable(texts))
     frequent = [c for c, count in counts.items() if count > 1 and c not in KEPT]
-    # Equal counts go by character, so that the order of the texts decides nothing.
+    # Equal counts are ordered by character, so that the order of the texts makes no difference.
     alphabet = sorted(frequent, key=lambda c: (-counts[c], c))
     base = [*ALL_BYTES, *KEPT]
     return Vocabulary("characters", True, n_control, [*base, *alphabet[: max(n_pieces - len(base), 0)]])
 
 
 def _bytes(texts: Iterable[str], n_pieces: int, n_control: int) -> Vocabulary:
-    # All 256 bytes, also those that the text lacks: whatever is encoded later, nothing is unknown.
+    # All 256 bytes, also those that the text lacks, so that any text can be encoded later.
     trainer = trainers.BpeTrainer(vocab_size=n_pieces, initial_alphabet=list(BYTE_ALPHABET), show_progress=False)
     learner = around_bytes(models.BPE())
     learner.train_from_iterator(texts, trainer)

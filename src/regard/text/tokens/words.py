@@ -1,7 +1,7 @@
-"""Words and punctuation marks of a text as a reader sees them, so that attention between pieces can be read.
+"""Words and punctuation marks of a text as a reader sees them, so that attention can be shown between words.
 
-Knows which characters belong together, and which scripts put no spaces between words; knows no language, so it finds no
-words where none are marked.
+Knows which characters belong together, and which scripts put no spaces between words. It knows no language, so it finds
+no words that are not marked by spaces.
 """
 
 import re
@@ -12,7 +12,7 @@ from functools import lru_cache
 
 Span = tuple[int, int]
 
-# Small letters are what stays with the character before it, whatever that is.
+# Lower-case letters stand for what stays with the character before it, whatever that is.
 _WORD = re.compile(
     r"[LN][LNa-z]*(?:(?:J|(?<=N)P(?=N))[LN][LNa-z]*)*"  # don't, T-Shirt, 3.50, 10:30
     r"|B(?:[a-z]*v[mj]*B)*[a-z]*"  # น้ำ; and ស្ត្រី, three consonants below each other (UAX #29, GB9c)
@@ -24,7 +24,7 @@ _SHAPES = {
     **dict.fromkeys("'\u2019-\u2010", "J"),  # straight and curly apostrophe, the two hyphens
     **dict.fromkeys(".,:", "P"),
     **dict.fromkeys(map(chr, range(0x1F1E6, 0x1F200)), "R"),
-    **dict.fromkeys("\u203c\u2049\u2139\u3030\u303d", "E"),  # ‼ ⁉ ℹ 〰 〽, the only pictographs that are no symbols
+    **dict.fromkeys("\u203c\u2049\u2139\u3030\u303d", "E"),  # ‼ ⁉ ℹ 〰 〽, the only pictographs that are not symbols
     **dict.fromkeys("\u0e33\u0eb3\uff9e\uff9f", "m"),  # Thai and Lao AM; the voicing marks of half-width kana
     **dict.fromkeys(map(chr, range(0x1F3FB, 0x1F400)), "m"),  # skin tones
     **dict.fromkeys(map(chr, range(0xE0020, 0xE0080)), "m"),  # tags, which say whose flag a black flag is
@@ -33,7 +33,7 @@ _SHAPES = {
     "\u200d": "j",
     "\u20e3": "k",
 }
-"""Characters of which Unicode's general category does not say what they do."""
+"""Characters whose function Unicode's general category does not tell."""
 _IDEOGRAPHS = ("CJK", "IDEOGRAPHIC", "HIRAGANA", "KATAKANA", "HALFWIDTH KATAKANA", "HENTAIGANA")
 _WITHOUT_SPACES = (
     *("THAI", "LAO", "MYANMAR", "KHMER", "TAI LE", "NEW TAI LUE", "TAI THAM", "TAI VIET", "AHOM"),
@@ -43,14 +43,14 @@ _WITHOUT_SPACES = (
 
 
 def words(text: str) -> list[Span]:
-    """Return the spans [start, end) of the words and of the punctuation marks, in order; white space lies in none.
+    """Return the spans [start, end) of the words and of the punctuation marks, in order; white space is in none.
 
-    An emoji sequence is one word (UTS #51, ED-17), and so is an ideograph or kana. Of a script that puts no spaces
-    between words, such as Thai, every character as a reader sees it is one: an extended grapheme cluster (UAX #29,
-    section 3), but every mark stays with its base, also the few that UAX #29 sets apart (Burmese U+102B).
+    An emoji sequence is one word (UTS #51, ED-17), and so is an ideograph or kana. In a script that puts no spaces
+    between words, such as Thai, every character as a reader sees it is a word: an extended grapheme cluster (UAX #29,
+    section 3), except that every mark stays with its base, also the few that UAX #29 separates (Burmese U+102B).
     """
-    # One letter stands for one character, so places among the letters are places in the text. A digit in a keycap is no
-    # part of a number (UTS #51, ED-14c).
+    # One letter stands for one character, so places among the letters are places in the text. A digit in a keycap is
+    # not part of a number (UTS #51, ED-14c).
     shapes = "".join(map(_shape, text)).replace("Nmk", "Omk").replace("Nk", "Ok")
     return [match.span() for match in _WORD.finditer(shapes)]
 
@@ -80,10 +80,10 @@ def _shape(character: str) -> str:
 
 
 def word_of_token(offsets: Sequence[Span], spans: Sequence[Span]) -> list[int]:
-    """Return for each token the index of the word that it shares most characters with.
+    """Return for each token the index of the word with which it shares most characters.
 
-    A token of white space belongs to the word behind it, and at the very end to the last word. Where there is no word,
-    all belong to the one that comes next.
+    A token of white space belongs to the word after it, and at the very end to the last word. If there are no words,
+    the index is 0 for all.
     """
     if not spans:
         return [0] * len(offsets)
@@ -93,5 +93,5 @@ def word_of_token(offsets: Sequence[Span], spans: Sequence[Span]) -> list[int]:
         first = min(bisect_right(ends, start), len(spans) - 1)
         last = max(first, bisect_left(starts, end) - 1)
         shared = [min(end, ends[i]) - max(start, starts[i]) for i in range(first, last + 1)]
-        found.append(first + shared.index(max(shared)))  # of words that share as many, the first
+        found.append(first + shared.index(max(shared)))  # of words that share equally many, the first
     return found
