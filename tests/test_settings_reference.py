@@ -123,7 +123,7 @@ def test_settings_are_found_by_section_by_name_and_by_key():
     ("name", "message"),
     [
         ("training.minuts", r"^training\.minuts is not a setting\. Did you mean training\.minutes\?$"),
-        ("minuts", r"^minuts is not a setting\. Did you mean training\.minutes\?$"),
+        ("minuts", r"^minuts is not a setting\. Did you mean minutes\?$"),
         ("trainig", r"^trainig is not a setting\. Did you mean training\?$"),
         ("trainig.minutes", r"^trainig\.minutes: trainig is not a setting\. Did you mean training\?$"),
         ("tokenizer.xyz", r"^tokenizer\.xyz is not a setting\. Known are kind, vocabulary, joint, n_control_ids\.$"),

@@ -92,18 +92,18 @@ def choose_running(n_characters: int, config: TokenizerConfig) -> tuple[RunningK
 
 
 LEARNT_FROM_CHARACTERS = 100_000_000
-"""About the most characters that a vocabulary is learnt from."""
+"""The approximate maximum number of characters that a vocabulary is trained on."""
 
 
 MOST_WORD_BYTES = 3_000_000
 """The most bytes of different words from which pieces are learnt: BPE takes some 200 bytes of memory for each.
 
-English reaches this in about a gigabyte. In a script without spaces, where whatever stands between two marks is a word
+English reaches this in about a gigabyte. In a script without spaces, where everything between two marks is a word
 and hardly any occurs twice, four megabytes do; the tokens per character are the same with four times as much.
 """
 
 SPREAD = 16
-"""A sample goes so many times through the text, each time with other passages: any beginning of it is spread evenly."""
+"""A sample passes this often through the text, each time with other passages: any beginning of it is spread evenly."""
 
 _WORD = re.compile(r"[^\W\d_]+")
 
@@ -113,7 +113,7 @@ class Sample:
 
     def __init__(self, texts: Sequence[str], n_characters: int, most_word_bytes: float) -> None:
         self.texts, self.most_word_bytes, self.n_used = texts, most_word_bytes, 0
-        self.every = max(1, -(-n_characters // LEARNT_FROM_CHARACTERS))  # at most one of so many passages is taken
+        self.every = max(1, -(-n_characters // LEARNT_FROM_CHARACTERS))  # at most one of this many passages is taken
 
     def __iter__(self) -> Iterator[str]:
         words, n_bytes, self.n_used = set[str](), 0, 0
