@@ -14,18 +14,10 @@ from regard.errors import ConfigError, DataError
 from regard.evaluation.translation import score_translations
 from regard.jobs import JOBS
 from regard.jobs import pairs as module
+from regard.jobs.evaluating import evaluate_pairs as evaluate
+from regard.jobs.evaluating import look_swapped, refuse_others
 from regard.jobs.given import Given, given
-from regard.jobs.pairs import (
-    PAIRS,
-    PairsConfig,
-    PairsSplit,
-    evaluate,
-    look_swapped,
-    n_tokens,
-    read,
-    refuse_others,
-    scored,
-)
+from regard.jobs.pairs import PAIRS, PairsConfig, PairsSplit, n_tokens, read, scored
 from regard.models.bahdanau import Bahdanau, BahdanauConfig
 from regard.pipeline import Translator
 from regard.recipe import Recipe, make_recipe

@@ -12,8 +12,9 @@ from regard.bundle.card import Card, DataCard, Progress
 from regard.errors import ConfigError, DataError
 from regard.jobs import JOBS
 from regard.jobs import text as module
+from regard.jobs.evaluating import evaluate_text as evaluate
 from regard.jobs.given import Given, given
-from regard.jobs.text import TEXT, OverfittingWatch, TextConfig, TextSplit, beginning, context_of, evaluate, read
+from regard.jobs.text import TEXT, OverfittingWatch, TextConfig, TextSplit, beginning, context_of, read
 from regard.models.gpt import GPT, GPTConfig
 from regard.pipeline import TextGenerator
 from regard.recipe import Recipe, make_recipe

@@ -14,8 +14,9 @@ from regard.jobs.given import Given
 from regard.presets import Settings
 from regard.recipe import Recipe
 from regard.text.tokens.tokenizer import Tokenizer
-from regard.training.loop import Stream, Validate
+from regard.training.loop import Validate
 from regard.training.run import RunFolder
+from regard.training.stream import Stream
 
 
 class Split(Protocol):

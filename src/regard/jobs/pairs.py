@@ -1,11 +1,11 @@
 """Training on pairs of sentences."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
-from typing import Any, cast
+from typing import cast
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
@@ -17,15 +17,14 @@ from regard.decoding.search import LEAST_RATIO, DecodingConfig
 from regard.display import Display, counted
 from regard.errors import ConfigError, DataError
 from regard.evaluation.translation import (
-    TranslationScores,
     bleu_tokenisation,
     n_bleu_tokens,
     quick_scores,
-    score_translations,
 )
+from regard.jobs.evaluating import evaluate_pairs
 from regard.jobs.given import Given
 from regard.jobs.job import Job
-from regard.pipeline import Translator, changed
+from regard.pipeline import Translator
 from regard.presets import ON_PAIRS, PAIRS_LIMITS
 from regard.recipe import Recipe
 from regard.text.batching.pairs import pair_stream
@@ -38,8 +37,9 @@ from regard.text.reading.pairs import Pair, Pairs, SentencePairs, names_columns,
 from regard.text.reading.splitting import Keys, fingerprint, hold_out, hold_out_distinct
 from regard.text.tokens.learning import choose_vocabulary, train_tokenizers
 from regard.text.tokens.tokenizer import Tokenizer
-from regard.training.loop import Stream, Validate, mean_nll
+from regard.training.loop import Validate, mean_nll
 from regard.training.run import RunFolder
+from regard.training.stream import Stream
 
 VALIDATION_DECODES = 500
 """Validation sentences that are decoded for BLEU; the loss is computed over all that are short enough."""
@@ -304,70 +304,6 @@ def config_of(recipe: Recipe) -> PairsConfig:
     return recipe.data
 
 
-def evaluate(
-    bundle: Bundle, data: Given, device: torch.device, options: Mapping[str, Any], display: Display
-) -> TranslationScores:
-    """Return the scores of the translations of the source sides against the target sides.
-
-    options: beam, language. Raises ConfigError for others.
-    """
-    refuse_others(options, ("beam", "language"), PAIRS.title)
-    pairs = data.read_pairs()
-    if pairs.report.dropped:
-        display.say(f"test data: {pairs.report.summary()}")
-    sources, targets = zip(*pairs, strict=True)  # never empty: reading refuses that
-    translator = Translator(bundle, device)
-    if look_swapped(translator, list(pairs[:COMPARED])):
-        display.say(
-            "warning: the sides look swapped: to the model, the sources are likelier as translations of the targets. "
-            "Give the source first."
-        )
-    translator.decoding = changed(translator.decoding, {"beam": options.get("beam")})
-    translations = translator.translate(sources)
-    if problems := [(i, t.problem) for i, t in enumerate(translations, start=1) if t.problem]:
-        line, problem = problems[0]
-        display.say(f"warning: pair {line:,} {problem}; it counts as an empty translation ({len(problems):,} in all)")
-    language = options.get("language") or bundle.card.languages[1]
-    if names_columns(pairs[0]):
-        display.say(f"warning: test data: line 1, {' and '.join(map(repr, pairs[0]))}, looks like column names")
-    references = [bundle.target_tokenizer.normalise(target) for target in targets]  # as translations are
-    scores = score_translations([t.text for t in translations], references, language=language)
-    if scores.bleu_literature is None and "tok:13a" in scores.bleu.signature:
-        display.say("note: the target language is not known; name it (language) for the literature's form of BLEU")
-    return replace(scores, how=f"beam {translator.decoding.beam}")
-
-
-COMPARED, LIKELIER = 32, 0.75
-"""Pairs by which swapped sides are detected, and the ratio of the costs per token below which sides are swapped."""
-
-
-def look_swapped(translator: Translator, pairs: Sequence[Pair]) -> bool:
-    """Return whether the model's loss is clearly lower with the sides swapped."""
-    costs = []
-    for way in (pairs, [(target, source) for source, target in pairs]):
-        try:
-            scores = translator.score(way)
-        except DataError:  # too long for the model; the evaluation reports it
-            return False
-        costs.append(-sum(score.log_probability for score in scores) / sum(score.n_tokens for score in scores))
-    return costs[1] < LIKELIER * costs[0]
-
-
-OPTIONS = {
-    "beam": "A beam is for translations",
-    "language": "A target language is for translations",
-    "trained_on": "The text that a model was trained on is for running text",
-}
-"""What each option of an evaluation is for."""
-
-
-def refuse_others(options: Mapping[str, Any], known: Sequence[str], what: str) -> None:
-    """Raise ConfigError if an option was given that is for other data."""
-    for name, value in options.items():
-        if value is not None and name not in known:
-            raise ConfigError(f"{OPTIONS[name]}, and the data are {what}. Leave it out.")
-
-
 PAIRS = Job(
     name="pairs",
     title="pairs of sentences",
@@ -380,6 +316,6 @@ PAIRS = Job(
     scores=("bleu", "chrf", "loss"),
     read=read,
     user=Translator,
-    evaluate=evaluate,
+    evaluate=evaluate_pairs,
     fits="Pairs are two files, line by line, one .tsv, or tuples of two strings.",
 )

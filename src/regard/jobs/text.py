@@ -1,7 +1,7 @@
 """Training on running text."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
@@ -18,11 +18,10 @@ from regard.decoding.sampling import SamplingConfig
 from regard.decoding.scoring import windows_nll
 from regard.display import Display, counted
 from regard.errors import ConfigError, DataError
-from regard.evaluation.language import LanguageScores, language_scores
 from regard.evaluation.memorisation import longest_copied_span
+from regard.jobs.evaluating import evaluate_text
 from regard.jobs.given import Given
 from regard.jobs.job import Job
-from regard.jobs.pairs import refuse_others
 from regard.pipeline import TextGenerator
 from regard.presets import ON_TEXT, TEXT_LIMITS
 from regard.recipe import Recipe
@@ -36,8 +35,9 @@ from regard.text.reading.passages import RULE, Passages
 from regard.text.reading.splitting import fingerprint_text, split_by_order
 from regard.text.tokens.learning import choose_running, train_running_tokenizer
 from regard.text.tokens.tokenizer import Tokenizer
-from regard.training.loop import Stream, Validate
+from regard.training.loop import Validate
 from regard.training.run import RunFolder
+from regard.training.stream import Stream
 
 VALIDATION_TOKENS = 32_768
 """About how many tokens a validation uses, in windows spread evenly over the validation text."""
@@ -289,26 +289,6 @@ def config_of(recipe: Recipe) -> TextConfig:
     return recipe.data
 
 
-def evaluate(
-    bundle: Bundle, data: Given, device: torch.device, options: Mapping[str, Any], display: Display
-) -> LanguageScores:
-    """Return the cost of a text for a language model, beside its cost for two baselines.
-
-    options: trained_on, the training text, so that the baselines know it, too. Raises ConfigError for others.
-    """
-    refuse_others(options, ("trained_on",), TEXT.title)
-    # Cut into documents as the training text was, since the model has learnt where those end.
-    generator, kind = TextGenerator(bundle, device), bundle.card.data.kind or "file"
-    text = data.read_text(kind)
-    trained_on = options.get("trained_on")
-    if trained_on is not None and trained_on.job != "text":
-        raise ConfigError("trained_on is the text that the model was trained on, one .txt file; pairs were given.")
-    known = "".join(trained_on.read_text(kind).apart()) if trained_on is not None else None
-    display.say(f"test data: {text.n_characters:,} characters of running text")
-    cost = generator.score_passages(text)
-    return language_scores(-cost.log_probability, cost.n_tokens, "".join(text.apart()), known)
-
-
 TEXT = Job(
     name="text",
     title="running text",
@@ -321,6 +301,6 @@ TEXT = Job(
     scores=("loss",),
     read=read,
     user=TextGenerator,
-    evaluate=evaluate,
+    evaluate=evaluate_text,
     fits="Running text is one .txt file, or texts=... from Python.",
 )

@@ -7,16 +7,15 @@ import copy
 import dataclasses
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable
 from functools import reduce
 from itertools import islice
 from operator import add
-from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
-from regard.batch import Batch, Place, to_device
+from regard.batch import Batch, to_device
 from regard.bundle import Bundle
 from regard.bundle.card import Progress
 from regard.errors import TrainingError
@@ -34,42 +33,12 @@ from regard.training.run import RunFolder
 from regard.training.schedule import budget_of, rate_factor
 from regard.training.sharding import gathered, unspread
 from regard.training.state import TrainState, restore
+from regard.training.stream import Stream
 
 STEPS_A_RECORD = 10
 MAX_SKIPPED = 10
 ROUNDING = 1e-9
 """The most by which two shares of a budget that should be equal differ."""
-
-
-class Survey(Protocol):
-    """A survey of an epoch."""
-
-    @property
-    def n_batches(self) -> int: ...
-
-    @property
-    def extremes(self) -> Sequence[Batch]:
-        """Batches that fail if any batch does: the longest item, and last the batch that needs the most memory."""
-        ...
-
-
-class Stream(Protocol):
-    """Batches in an order that is a pure function of their place."""
-
-    @property
-    def survey(self) -> Survey: ...
-
-    def batches_from(self, place: Place) -> Iterator[tuple[Batch, Place]]:
-        """Yield the batch at a place and, endlessly, all that follow, each with the place after it."""
-        ...
-
-    def holds(self, place: Place) -> bool:
-        """Return whether there is a batch at a place."""
-        ...
-
-    def items_at(self, place: Place) -> list[int]:
-        """Return the items of the batch at a place, as indices into its epoch."""
-        ...
 
 
 Validate = Callable[[nn.Module], dict[str, float]]
