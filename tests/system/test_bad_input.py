@@ -67,7 +67,7 @@ def test_a_sentence_to_translate_that_is_not_utf_8(regard, trained, tmp_path):
 
 def test_an_unknown_recipe_key_names_its_path_and_the_nearest(train):
     done = train(b"a\nb\n", b"a\nb\n", "--set", "training.learnign_rate=1")
-    assert_refused(done, "training.learnign_rate is not a setting", "Did you mean learning_rate?")
+    assert_refused(done, "training.learnign_rate is not a setting", "Did you mean training.learning_rate?")
 
 
 def test_an_unknown_section(train, tmp_path):
