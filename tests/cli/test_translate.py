@@ -91,3 +91,9 @@ def test_notes_name_the_line_and_are_counted_where_they_are_many(tmp_path, capsy
     assert notes[0] == "note: line 1 has numbers that its translation lacks: 7; is long." and len(notes) == 3
     assert notes[2].startswith("warning: line 4 has byte 0xE9")
     assert more == "note: 1 more lines have notes like these." and "iconv -f LATIN1" in problem
+
+
+def test_a_table_is_noticed(tmp_path, capsysbinary, upper):
+    (tmp_path / "lines").write_text("a\tb\n" * 3)
+    translate.run_translate(tmp_path, tmp_path / "lines", None, None, 1, "cpu", False)
+    assert b"every line has a tab" in capsysbinary.readouterr().err

@@ -435,7 +435,9 @@ def test_a_finished_run_continues_with_a_larger_budget(regard, corpus, trained, 
 def test_a_budget_that_is_used_up_already_is_refused(regard, corpus, trained, budget):
     before = contents(trained)
     done = regard("train", *corpus, "--to", trained, "--set", f"training.{budget}")
-    assert_refused(done, f"training.{budget} is used up: the run has made 12 steps in ", "A budget counts from the beginning")
+    assert_refused(
+        done, f"training.{budget} is used up: the run has made 12 steps in ", "A budget counts from the beginning"
+    )
     assert contents(trained) == before
 
 

@@ -17,6 +17,9 @@ from regard.text.reading.incoming import Line, incoming, lines_of_file
 LINES_AT_ONCE = 10_000
 """How many lines are translated before they are written: enough to fill batches of sentences of similar length."""
 
+TABLE_LINES = 2
+"""More lines than these, all with a tab, look like a table."""
+
 MOST_NOTES = 20
 """Lines whose notes are printed; further ones are only counted."""
 
@@ -46,12 +49,13 @@ class Report:
     """Counts lines, and reports those that could not be translated, or whose translation has notes."""
 
     def __init__(self) -> None:
-        self.n_lines = self.n_problems = self.n_unreadable = self.n_noted = 0
+        self.n_lines = self.n_problems = self.n_unreadable = self.n_noted = self.n_tabs = 0
 
     def see(self, line: Line, best: Translation) -> None:
         """Count a line, and report the problem or the notes of its best translation."""
         self.n_lines += 1
         self.n_unreadable += line.problem is not None
+        self.n_tabs += "\t" in line.text
         if problem := line.problem or best.problem:
             self.n_problems += 1
             say(f"warning: line {self.n_lines:,} {problem}. Its translation is empty.")
@@ -64,6 +68,8 @@ class Report:
         """Report the counts. name: of the file."""
         if self.n_noted > MOST_NOTES:
             say(f"note: {self.n_noted - MOST_NOTES:,} more lines have notes like these.")
+        if self.n_tabs == self.n_lines > TABLE_LINES:
+            say("warning: every line has a tab; of a table, translate the column of the sources: cut -f1")
         if self.n_problems:
             hint = f" If the text is Latin-1, convert it: {conversion('LATIN1', name)}" if self.n_unreadable else ""
             say(

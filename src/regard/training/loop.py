@@ -101,9 +101,7 @@ class Trainer:
             for sentence in planned(self.budget, self.batches_an_epoch, *where, seconds_an_update):
                 self.log.display.say(sentence)
         elif state is not None:
-            self.log.display.say(
-                "The run is finished: its budget is used up, or patience ended it. A larger one goes on."
-            )
+            self.log.display.say("The run is finished. A larger budget continues it.")
         self._started = time.monotonic() - self.progress.seconds  # the time before a resume counts
         self._recorded = time.monotonic()
         # Until here nothing can be lost, so a signal ends the process at once.
