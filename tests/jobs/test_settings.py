@@ -309,7 +309,7 @@ def test_settings_that_change_nothing_of_it_are_said(tmp_path):
     after = continued(before, Named(None, None, (nested(changes),)), PAIRS)
     refuse_changes(before, after, run, display)
     assert display.said == [
-        "note: data.target_language: not set -> de",
+        f"note: data.target_language: not set -> de; {CONSEQUENCES['data.target_language']}",
         "note: decoding.beam: 5 -> 2; models that are saved from now on have it, existing ones do not",
         f"note: training.checkpoint_steps: 200 -> 7; {CONSEQUENCES['training.checkpoint_steps']}",
         "note: training.epochs: 24.0 -> not set",

@@ -42,6 +42,7 @@ HARMLESS = frozenset(
 """Settings that do not affect the weights, so they may change when a run continues; so may those of decoding."""
 
 CONSEQUENCES = {
+    "data.target_language": "its BLEU may be tokenised differently, and earlier scores are not comparable",
     "training.validation_steps": "the best model is chosen among validations at other steps from now on",
     "training.checkpoint_steps": "averages are over other checkpoints from now on",
     "training.keep_checkpoints": "averages are over the checkpoints that are left",

@@ -145,8 +145,8 @@ class Trainer:
             # Before the save, so that the checkpoint records that its step was validated.
             if self._is_due():
                 self._validate()
-            if self.progress.step % self.config.checkpoint_steps == 0:
-                self._save()
+            if self.progress.step % self.config.checkpoint_steps == 0 and not self._is_over():
+                self._save()  # that of the end is saved below, when it has been measured
         self._validate()
         self._save()
         # So far only the average was validated; at the end the weights themselves may be better.

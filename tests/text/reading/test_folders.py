@@ -36,3 +36,8 @@ def test_a_file_of_a_folder_that_is_no_text_is_named(folder):
 def test_a_folder_without_text_is_refused(tmp_path):
     with pytest.raises(DataError, match=r"is a directory without a \.txt file; expected running text, one document"):
         Passages.read(tmp_path, "file")
+
+
+def test_an_empty_file_of_a_folder_is_left_out(folder):
+    (folder / "aa.txt").write_bytes(b"")
+    assert Passages.read(folder, "file").n_documents == 3

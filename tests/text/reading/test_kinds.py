@@ -124,3 +124,18 @@ def test_archives_are_named_whatever_they_are_called(tmp_path):
         with pytest.raises(DataError) as error:
             read_lines(tmp_path / name)
         assert message in str(error.value)
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress])
+def test_several_members_are_read_and_damage_behind_the_first_is_refused(tmp_path, pack):
+    path, whole = tmp_path / "pairs.tsv.gz", pack(TSV.encode())
+    path.write_bytes(whole + whole)
+    assert list(read_pairs([path])) == PAIRS * 2
+    for damaged in (whole + whole[:20] + b"?" + whole[21:], whole + b"plain text\n", whole + whole[:-9]):
+        path.write_bytes(damaged)
+        assert "pairs.tsv.gz is damaged: " in refused(path)
+
+
+def test_the_command_for_a_compressed_file_unpacks_it(tmp_path):
+    (tmp_path / "x.csv.gz").write_bytes(gzip.compress(b"a cat,eine Katze\n"))
+    assert list(read_pairs([converted(refused(tmp_path / "x.csv.gz"), tmp_path)])) == PAIRS[:1]

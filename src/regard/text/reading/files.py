@@ -10,9 +10,8 @@ import tempfile
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from shutil import copyfileobj
 from threading import Lock
-from typing import IO, Any
+from typing import IO, Any, cast
 from weakref import finalize
 
 from regard.errors import DataError
@@ -25,7 +24,40 @@ STDIN = "standard input"
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
-UNPACK: dict[bytes, Callable[[IO[bytes]], Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
+
+def _pieces(file: IO[bytes]) -> Iterator[bytes]:
+    """Yield the content of a file that can be read only once."""
+    return iter(lambda: file.read(PACKED), b"")
+
+
+def _members(packed: IO[bytes], new: Callable[[], Any]) -> Iterator[bytes]:
+    """Yield the content of bzip2 or xz data, of which a file may hold several one after the other.
+
+    The `open` of these libraries ignores damaged data behind the first.
+    """
+    decompressor = new()
+    for piece in _pieces(packed):
+        block = piece
+        while block:
+            if decompressor.eof:
+                block = block.lstrip(b"\0")  # the padding of xz
+                if not block:
+                    break
+                decompressor = new()
+            yield decompressor.decompress(block)
+            block = decompressor.unused_data if decompressor.eof else b""
+    if not decompressor.eof:
+        raise EOFError("it ends before its end marker")
+
+
+PACKED = 2**20
+"""Bytes of a compressed file that are unpacked at once."""
+
+UNPACK: dict[bytes, Callable[[IO[bytes]], Iterator[bytes]]] = {
+    b"\x1f\x8b": lambda packed: _pieces(cast(IO[bytes], gzip.open(packed))),  # noqa: SIM115
+    b"BZh": lambda packed: _members(packed, bz2.BZ2Decompressor),
+    b"\xfd7zXZ\x00": lambda packed: _members(packed, lzma.LZMADecompressor),
+}
 """What unpacks a file, by its first bytes."""
 
 
@@ -148,7 +180,8 @@ def opened(path: Path) -> IO[bytes]:
     try:
         file: IO[bytes] = path.open("rb")
         if not file.seekable():
-            file = _aside(file)
+            with file as stream:
+                file = _aside(_pieces(stream))
         head = _head(file)
         if (unpack := next((UNPACK[mark] for mark in UNPACK if head.startswith(mark)), None)) is not None:
             with file as packed:
@@ -175,10 +208,10 @@ def _head(file: IO[bytes]) -> bytes:
     return head
 
 
-def _unpacked(packed: IO[bytes], path: Path) -> IO[bytes]:
+def _unpacked(pieces: Iterator[bytes], path: Path) -> IO[bytes]:
     """Return the unpacked content of a compressed file. Raises DataError if it is damaged or cut short."""
     try:
-        return _aside(packed)
+        return _aside(pieces)
     except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile) as error:
         raise DataError(f"{path} is damaged: {error}. Copy or download it again.") from error
     except OSError as error:
@@ -188,12 +221,11 @@ def _unpacked(packed: IO[bytes], path: Path) -> IO[bytes]:
         raise
 
 
-def _aside(file: IO[bytes]) -> IO[bytes]:
-    """Return a copy of a stream in a temporary file without a name, of which a kill leaves nothing behind."""
+def _aside(pieces: Iterator[bytes]) -> IO[bytes]:
+    """Return a temporary file with this content and without a name, so that a kill leaves nothing behind."""
     aside: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
     try:
-        with file:
-            copyfileobj(file, aside, 2**20)
+        aside.writelines(pieces)
     except BaseException:
         aside.close()
         raise

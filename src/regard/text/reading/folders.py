@@ -1,5 +1,6 @@
 """A folder of text files as one text, each file a document."""
 
+import os
 import tempfile
 from pathlib import Path
 from typing import IO
@@ -15,7 +16,9 @@ def joined(folder: Path) -> tuple[TextFile, list[int]]:
     They are copied into a temporary file in the order of their paths. Raises DataError if there is none, or if one of
     them is not text.
     """
-    paths = [path for path in sorted(folder.rglob("*")) if ending(path) == ".txt" and path.is_file()]
+    found = (Path(place) / name for place, _, names in os.walk(folder, onerror=_refuse) for name in names)
+    # An empty file is a document without text, which is left out like one of blanks.
+    paths = [path for path in sorted(found) if ending(path) == ".txt" and path.is_file() and path.stat().st_size]
     # Folders and files whose names begin with a dot belong to version control or an editor.
     paths = [path for path in paths if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
     if not paths:
@@ -35,3 +38,7 @@ def joined(folder: Path) -> tuple[TextFile, list[int]]:
         aside.close()
         raise
     return TextFile(aside, str(folder)), ends
+
+
+def _refuse(error: OSError) -> None:
+    raise DataError(f"{error.filename} cannot be read: {error.strerror}.") from error

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from regard.errors import DataError
-from regard.text.reading.files import BYTE_ORDER_MARK, STDIN, opened, refuse_utf_16
+from regard.text.reading.files import BYTE_ORDER_MARK, STDIN, UNPACK, opened, refuse_utf_16
 from regard.text.reading.lines import refuse_carriage_returns
 
 AT_ONCE = 2**20
@@ -41,6 +41,8 @@ def incoming(file: Any, name: str = STDIN) -> Iterator[list[Line]]:
     while block := file.read1(AT_ONCE):
         if is_first:
             refuse_utf_16(block, name)
+            if block.startswith(tuple(UNPACK)):
+                raise DataError(f"{name} is compressed; expected plain text. Unpack it first, as with gzip -dc.")
             block, is_first = block.removeprefix(BYTE_ORDER_MARK), False
         head, line_end, tail = block.rpartition(b"\n")
         if line_end:

@@ -95,8 +95,11 @@ def command(template: str, path: Path) -> str:
     """
     plain = path.with_suffix("") if path.suffix.lower() in COMPRESSED else path
     stem = plain.with_suffix("")
-    names = {"file": path, "stem": stem} | {kind: _free(stem, kind) for kind in ("tsv", "txt", "csv")}
+    names: dict[str, Path] = {"stem": stem} | {kind: _free(stem, kind) for kind in ("tsv", "txt", "csv")}
     names["new"] = _free(stem, plain.suffix.removeprefix(".") or "txt")
+    unpack = {".gz": "gzip", ".bz2": "bzip2", ".xz": "xz"}.get(path.suffix.lower())
+    file = f"<({unpack} -dc {shlex.quote(str(path))})" if unpack else shlex.quote(str(path))
+    template = template.replace("{file}", file)
     for name, value in names.items():
         template = template.replace(f"{{{name}}}", shlex.quote(str(value)))
     return template

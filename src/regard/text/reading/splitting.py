@@ -84,7 +84,7 @@ def fingerprint(pairs: Iterable[Pair]) -> str:
     digest = hashlib.sha256()
     for source, target in pairs:
         # This detects mistakes, not attacks: 64 bits are kept, and a tab within a side looks like the separator.
-        digest.update(f"{source}\t{target}\n".encode())
+        digest.update(f"{source}\t{target}\n".encode("utf-8", "surrogatepass"))
     return digest.hexdigest()[:16]
 
 
