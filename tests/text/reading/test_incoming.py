@@ -65,3 +65,18 @@ def test_an_empty_file_is_refused_and_an_empty_pipe_has_no_lines(tmp_path):
     (tmp_path / "x.txt").write_bytes(b"")
     with pytest.raises(DataError, match=r"x\.txt is empty; expected text"):
         list(lines_of_file(tmp_path / "x.txt"))
+
+
+def test_a_line_that_holds_several_old_ones_is_no_line():
+    first, second = all_lines(io.BytesIO(b"a b\rc d\re f\nsecond\r\n"))
+    assert first == Line("", "has 2 carriage returns, which end lines on old Macs; expected line feeds")
+    assert second == Line("second")
+
+
+def test_what_cannot_be_read_is_said():
+    class Broken(io.BytesIO):
+        def read1(self, size: int | None = -1) -> bytes:
+            raise OSError(9, "Bad file descriptor")
+
+    with pytest.raises(DataError, match=r"standard input cannot be read: Bad file descriptor\."):
+        all_lines(Broken())

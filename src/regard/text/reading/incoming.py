@@ -38,7 +38,7 @@ def incoming(file: Any, name: str = STDIN) -> Iterator[list[Line]]:
     """
     rest: list[bytes] = []  # the beginning of a line, in parts, which are joined only once
     n_lines, is_first = 0, True
-    while block := file.read1(AT_ONCE):
+    while block := _read(file, name):
         if is_first:
             refuse_utf_16(block, name)
             if block.startswith(tuple(UNPACK)):
@@ -56,7 +56,16 @@ def incoming(file: Any, name: str = STDIN) -> Iterator[list[Line]]:
         yield [_line(last)]
 
 
+def _read(file: Any, name: str) -> bytes:
+    try:
+        return bytes(file.read1(AT_ONCE))
+    except OSError as error:  # a directory, or a stream that is open for writing only
+        raise DataError(f"{name} cannot be read: {error.strerror}.") from error
+
+
 def _line(content: bytes) -> Line:
+    if (n_returns := content.count(b"\r", 0, -1)) > 1:
+        return Line("", f"has {n_returns:,} carriage returns, which end lines on old Macs; expected line feeds")
     try:
         text = content.removesuffix(b"\r").decode()
     except UnicodeDecodeError as error:
