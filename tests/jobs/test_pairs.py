@@ -315,6 +315,15 @@ def test_the_language_is_that_of_the_bundle_unless_another_is_named():
         assert scores.bleu_literature.name == f"BLEU, lower-cased, Moses {code}"
 
 
+@pytest.mark.parametrize(("named", "code"), [("German", "de"), ("xx", None), (None, None)])
+def test_a_bundle_of_an_earlier_release_may_name_its_language_in_any_way(named, code):
+    made = replace(bundle(), card=Card(languages=("en", named)))
+    scores = evaluate(made, given(ROWS[:2], None), CPU, {}, Heard())
+    assert (scores.bleu_literature.name if scores.bleu_literature else None) == (
+        f"BLEU, lower-cased, Moses {code}" if code else None
+    )
+
+
 def test_a_pair_that_cannot_be_translated_counts_as_an_empty_translation_and_is_said():
     made, display = replace(bundle(), card=Card(decoding={"max_source_tokens": 30})), Heard()
     rows = [ROWS[0], ("q" * 31, "Auto"), ROWS[1], ("q" * 32, "Buch")]

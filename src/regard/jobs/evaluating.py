@@ -13,6 +13,7 @@ from regard.evaluation.language import LanguageScores, language_scores
 from regard.evaluation.translation import TranslationScores, score_translations
 from regard.jobs.given import Given
 from regard.pipeline import TextGenerator, Translator, changed
+from regard.text.languages import code_of
 from regard.text.reading.pairs import Pair, names_columns
 
 
@@ -39,7 +40,7 @@ def evaluate_pairs(
     if problems := [(i, t.problem) for i, t in enumerate(translations, start=1) if t.problem]:
         line, problem = problems[0]
         display.say(f"warning: pair {line:,} {problem}; it counts as an empty translation ({len(problems):,} in all)")
-    language = options.get("language") or bundle.card.languages[1]
+    language = options.get("language") or language_of(bundle)
     if names_columns(pairs[0]):
         display.say(f"warning: test data: line 1, {' and '.join(map(repr, pairs[0]))}, looks like column names")
     references = [bundle.target_tokenizer.normalise(target) for target in targets]  # as translations are
@@ -47,6 +48,14 @@ def evaluate_pairs(
     if scores.bleu_literature is None and "tok:13a" in scores.bleu.signature:
         display.say("note: the target language is not known; name it (language) for the literature's form of BLEU")
     return replace(scores, how=f"beam {translator.decoding.beam}")
+
+
+def language_of(bundle: Bundle) -> str | None:
+    """Return the code of a bundle's target language; None if it has none, or one that an earlier release accepted."""
+    try:
+        return code_of(bundle.card.languages[1] or "")
+    except ConfigError:
+        return None
 
 
 COMPARED, LIKELIER = 32, 0.75

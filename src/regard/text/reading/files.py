@@ -19,46 +19,12 @@ from regard.text.reading.kinds import HEAD, command, refuse_binary
 
 BLOCK = 2**24
 """How many bytes are read at a time; at most twice as many where lines are long."""
+PACKED = 2**20
+"""Bytes of a compressed file that are unpacked at once."""
 STDIN = "standard input"
 """The name of what comes through a pipe."""
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-
-
-def _pieces(file: IO[bytes]) -> Iterator[bytes]:
-    """Yield the content of a file that can be read only once."""
-    return iter(lambda: file.read(PACKED), b"")
-
-
-def _members(packed: IO[bytes], new: Callable[[], Any]) -> Iterator[bytes]:
-    """Yield the content of bzip2 or xz data, of which a file may hold several one after the other.
-
-    The `open` of these libraries ignores damaged data behind the first.
-    """
-    decompressor = new()
-    for piece in _pieces(packed):
-        block = piece
-        while block:
-            if decompressor.eof:
-                block = block.lstrip(b"\0")  # the padding of xz
-                if not block:
-                    break
-                decompressor = new()
-            yield decompressor.decompress(block)
-            block = decompressor.unused_data if decompressor.eof else b""
-    if not decompressor.eof:
-        raise EOFError("it ends before its end marker")
-
-
-PACKED = 2**20
-"""Bytes of a compressed file that are unpacked at once."""
-
-UNPACK: dict[bytes, Callable[[IO[bytes]], Iterator[bytes]]] = {
-    b"\x1f\x8b": lambda packed: _pieces(cast(IO[bytes], gzip.open(packed))),  # noqa: SIM115
-    b"BZh": lambda packed: _members(packed, bz2.BZ2Decompressor),
-    b"\xfd7zXZ\x00": lambda packed: _members(packed, lzma.LZMADecompressor),
-}
-"""What unpacks a file, by its first bytes."""
 
 
 class TextFile:
@@ -206,6 +172,39 @@ def _head(file: IO[bytes]) -> bytes:
     head = file.read(HEAD)
     file.seek(0)
     return head
+
+
+def _pieces(file: IO[bytes]) -> Iterator[bytes]:
+    """Yield the content of a file that can be read only once."""
+    return iter(lambda: file.read(PACKED), b"")
+
+
+def _members(packed: IO[bytes], new: Callable[[], Any]) -> Iterator[bytes]:
+    """Yield the content of bzip2 or xz data, of which a file may hold several one after the other.
+
+    The `open` of these libraries ignores damaged data behind the first.
+    """
+    decompressor = new()
+    for piece in _pieces(packed):
+        block = piece
+        while block:
+            if decompressor.eof:
+                block = block.lstrip(b"\0")  # the padding of xz
+                if not block:
+                    break
+                decompressor = new()
+            yield decompressor.decompress(block)
+            block = decompressor.unused_data if decompressor.eof else b""
+    if not decompressor.eof:
+        raise EOFError("it ends before its end marker")
+
+
+UNPACK: dict[bytes, Callable[[IO[bytes]], Iterator[bytes]]] = {
+    b"\x1f\x8b": lambda packed: _pieces(cast(IO[bytes], gzip.open(packed))),  # noqa: SIM115
+    b"BZh": lambda packed: _members(packed, bz2.BZ2Decompressor),
+    b"\xfd7zXZ\x00": lambda packed: _members(packed, lzma.LZMADecompressor),
+}
+"""What unpacks a file, by its first bytes."""
 
 
 def _unpacked(pieces: Iterator[bytes], path: Path) -> IO[bytes]:

@@ -100,15 +100,10 @@ class Passages(Sliced[str]):
                 held, has_text = [], False
             if text:
                 held.append((start, end, len(text)))
-            if text.strip():
-                all_begin.append(not has_text)
-                all_begin.extend([False] * (len(held) - 1))
-                has_text = True
-            elif has_text:
-                all_begin.extend([False] * len(held))
-            if has_text:
+            if held and (has_text or text.strip()):
+                all_begin.extend([not has_text] + [False] * (len(held) - 1))
                 found.extend(chain.from_iterable(held))
-                held = []
+                held, has_text = [], True
         if not found:
             raise DataError(f"{file.name} holds no text, only blank lines and document marks; expected running text.")
         return cls(file, np.array(found, dtype=np.int64).reshape(-1, 3), np.array(all_begin, dtype=bool))
