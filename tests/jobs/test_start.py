@@ -105,7 +105,10 @@ def card(**data) -> Card:
 
 def test_the_same_data_is_accepted_also_if_more_is_known_of_it_today(run):
     refuse_other_data(card(), card(), run)
-    refuse_other_data(Card(data=DataCard(fingerprint="f", validation="v")), card(), run)
+    less = Card(data=DataCard(fingerprint="f", validation="v"))
+    refuse_other_data(less, card(), run)
+    with pytest.raises(ConfigError, match="pairs: 9 -> None"):  # but not if less is known
+        refuse_other_data(card(), less, run)
 
 
 @pytest.mark.parametrize(
@@ -214,6 +217,10 @@ def test_a_run_continues_with_the_model_it_was_begun_from_named_by_any_name(run,
     (tmp_path / "old").rename(tmp_path / "moved")
     refuse_other_origin(begun, tmp_path / "moved", run)
     refuse_other_origin(begun, tmp_path / "old", run)  # the name alone tells, though nothing stands there any more
+    other = small_bundle(letters("é"))
+    save_bundle(other, tmp_path / "other")
+    with pytest.raises(ConfigError, match=r"was begun from .*old, not from .*other\."):
+        refuse_other_origin(begun, tmp_path / "other", run)
 
 
 def test_a_run_that_was_begun_otherwise_does_not_continue_from_another_model(run, tmp_path):

@@ -359,6 +359,10 @@ def test_shards_of_a_killed_start_are_no_obstacle(tmp_path):
     (tmp_path / "run" / "tokens" / "shard-00000").mkdir(parents=True)
     (tmp_path / "run" / "tokens" / ".shard-00001.tmp-9").mkdir()
     RunFolder(tmp_path / "run").check()
+    assert sorted(path.name for path in (tmp_path / "run" / "tokens").iterdir()) == [
+        ".shard-00001.tmp-9",
+        "shard-00000",
+    ]
 
 
 def test_whatever_a_killed_save_has_left_is_cleared_away(saved, tmp_path):

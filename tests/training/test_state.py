@@ -70,7 +70,11 @@ def test_a_state_comes_back_from_its_checkpoint_as_it_was(kind, tmp_path):
 @pytest.mark.parametrize("steps", [0, 2])
 def test_what_an_optimiser_has_left_fits_it(kind, steps):
     optimiser = optimiser_of(kind, steps)
-    refuse_unfit(TrainState(PROGRESS, optimiser.tensors(), {0: random_state(CPU)}), optimiser, Path("step-30"))
+    tensors, random = optimiser.tensors(), {0: random_state(CPU)}
+    refuse_unfit(TrainState(PROGRESS, tensors, random), optimiser, Path("step-30"))
+    more = tensors | {"more": torch.zeros(1)}
+    with pytest.raises(BundleError, match="holds more, which this training lacks"):
+        refuse_unfit(TrainState(PROGRESS, more, random), optimiser, Path("step-30"))
 
 
 @each_kind
@@ -245,7 +249,11 @@ def test_what_is_no_state_of_random_numbers_is_refused(random):
 
 
 def test_the_state_of_a_gpu_behind_that_of_the_cpu_may_be_longer():
-    refuse_unfit_random(torch.cat([random_state(CPU), torch.zeros(16, dtype=torch.uint8)]), Path("step-30"))
+    of_cpu = random_state(CPU)
+    for n_bytes in (0, 16):
+        refuse_unfit_random(torch.cat([of_cpu, torch.zeros(n_bytes, dtype=torch.uint8)]), Path("step-30"))
+    with pytest.raises(BundleError, match=f"it has {len(of_cpu) + 1:,} bytes"):
+        refuse_unfit_random(torch.cat([of_cpu, torch.zeros(1, dtype=torch.uint8)]), Path("step-30"))
 
 
 def test_the_random_numbers_of_each_process_go_on(tmp_path):

@@ -25,7 +25,7 @@ def same(one: Vocabulary, other: Vocabulary) -> bool:
     return sides[0] == sides[1]
 
 
-def refused(content: str | bytes, message: str) -> None:
+def assert_refused(content: str | bytes, message: str) -> None:
     with pytest.raises(BundleError, match=message) as caught:
         read(content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content, "t.json")
     assert str(caught.value).isprintable() and len(str(caught.value)) < 600
@@ -66,25 +66,27 @@ def test_digits_are_cut_as_the_file_says(kind):
 
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff", b"nonsense", b"\x00", b"[" * 100_000, b'{"a":' * 5_000])
 def test_what_is_no_json_is_damaged(content):
-    refused(content, r"^t\.json is not a tokenizer, or is damaged: .*Train or copy it again\.$")
+    assert_refused(content, r"^t\.json is not a tokenizer, or is damaged: .*Train or copy it again\.$")
 
 
 @pytest.mark.parametrize("content", [b"[1, 2]", b"3", b'"bpe"', b"null"])
 def test_what_is_no_object_is_damaged(content):
-    refused(content, r"^t\.json is not a tokenizer, or is damaged: it is not a JSON object\. Train or copy it again\.$")
+    assert_refused(
+        content, r"^t\.json is not a tokenizer, or is damaged: it is not a JSON object\. Train or copy it again\.$"
+    )
 
 
 @pytest.mark.parametrize("around", ['{{"format": 2, "pieces": {}}}', '{{"model": {}}}', "{}"])
 def test_json_of_any_depth_is_refused_and_no_more(around):
     for depth in [*range(100, 900, 50), *range(900, 1010)]:
-        refused(around.format('{"a":' * depth + "1" + "}" * depth), r"t\.json|The tokenizer")
+        assert_refused(around.format('{"a":' * depth + "1" + "}" * depth), r"t\.json|The tokenizer")
 
 
 def test_a_step_of_any_depth_is_refused_and_no_more():
     for depth in [*range(100, 900, 50), *range(900, 1010)]:
         content = FIRST["bpe"].replace('"padding":null', f'"padding":{"[" * depth}{"]" * depth}')
         assert content != FIRST["bpe"]
-        refused(content, r"t\.json is")
+        assert_refused(content, r"t\.json is")
 
 
 CHANGES: list[tuple[dict[str, Any], str]] = [
@@ -114,36 +116,36 @@ CHANGES: list[tuple[dict[str, Any], str]] = [
 @pytest.mark.parametrize(("change", "where"), CHANGES, ids=str)
 def test_a_file_of_another_shape_is_refused_by_what_is_wrong(change, where):
     content = json.loads(written(LEARNT["unigram" if "scores" in change else "bpe"]))
-    refused(json.dumps(content | change), rf"^t\.json is not a tokenizer, or is damaged: {where}")
+    assert_refused(json.dumps(content | change), rf"^t\.json is not a tokenizer, or is damaged: {where}")
 
 
 @pytest.mark.parametrize("missing", ["kind", "running", "normalisation", "digits", "n_control_ids", "pieces"])
 def test_a_file_that_leaves_something_out_is_refused(missing):
     content = json.loads(written(LEARNT["bpe"]))
     del content[missing]
-    refused(json.dumps(content), rf"damaged: {missing}: Field required")
+    assert_refused(json.dumps(content), rf"damaged: {missing}: Field required")
 
 
 @each_kind
 def test_digits_that_are_cut_otherwise_than_the_kind_cuts_them_are_refused(kind):
     content = json.loads(written(LEARNT[kind]))
     other = {"apart": "in runs", "in runs": "apart"}[content["digits"]]
-    refused(json.dumps(content | {"digits": other}), f"t.json.*digits are '{other}'; its kind has others")
+    assert_refused(json.dumps(content | {"digits": other}), f"t.json.*digits are '{other}'; its kind has others")
 
 
 @each_kind
 def test_a_vocabulary_that_does_not_fit_is_refused_with_the_name_of_the_file(kind):
     content = json.loads(written(LEARNT[kind]))
-    refused(
+    assert_refused(
         json.dumps(content | {"pieces": content["pieces"][1:]}), r"^t\.json is not a tokenizer of regard: it lacks 1 p"
     )
     twice = [*content["pieces"], content["pieces"][0]]
-    refused(json.dumps(content | {"pieces": twice}), r"^t\.json is not a tokenizer of regard: .* occurs twice")
+    assert_refused(json.dumps(content | {"pieces": twice}), r"^t\.json is not a tokenizer of regard: .* occurs twice")
 
 
 def test_a_lone_surrogate_is_refused():
     content = written(LEARNT["bpe"]).replace('"M"', '"\\ud800"')
-    refused(content, r"t\.json is")
+    assert_refused(content, r"t\.json is")
 
 
 @pytest.mark.parametrize("first", [["<pad>", "<s>"], ["<s>", "<pad>", "</s>"], ["<pad>", "<s>", "<unk>"], []])
@@ -151,20 +153,20 @@ def test_a_file_of_the_first_format_with_other_special_pieces_is_refused(first):
     content = json.loads(FIRST["bpe"])
     pieces = [piece for piece in content["model"]["vocab"] if piece not in SPECIALS]
     content["model"]["vocab"] = {piece: i for i, piece in enumerate([*first, *pieces])}
-    refused(json.dumps(content), r"t\.json.*must begin with the pieces <pad>, <s>, </s>, without gaps")
+    assert_refused(json.dumps(content), r"t\.json.*must begin with the pieces <pad>, <s>, </s>, without gaps")
 
 
 @pytest.mark.parametrize("at", [0, 2, 50])
 def test_a_file_of_the_first_format_with_gaps_is_refused(at):
     content = json.loads(FIRST["characters"])
     content["model"]["vocab"] = {piece: i + (i > at) for piece, i in content["model"]["vocab"].items()}
-    refused(json.dumps(content), r"t\.json.*without gaps")
+    assert_refused(json.dumps(content), r"t\.json.*without gaps")
 
 
 def test_a_file_of_the_first_format_that_could_meet_unknown_characters_is_refused():
     content = json.loads(FIRST["characters"])
     content["model"]["vocab"]["instead"] = content["model"]["vocab"].pop("<0xC3>")
-    refused(json.dumps(content), r"lacks 1 pieces, the first is '<0xC3>'")
+    assert_refused(json.dumps(content), r"lacks 1 pieces, the first is '<0xC3>'")
 
 
 @pytest.mark.parametrize(
@@ -182,8 +184,8 @@ def test_a_file_of_the_first_format_that_could_meet_unknown_characters_is_refuse
 def test_a_model_of_another_shape_in_the_first_format_is_refused(part, value):
     content = json.loads(FIRST["bpe"])
     content["model"][part] = value
-    refused(json.dumps(content), r"^t\.json is not a tokenizer, or is damaged: model")
-    refused("{}", r"^t\.json is not a tokenizer, or is damaged: model: Field required")
+    assert_refused(json.dumps(content), r"^t\.json is not a tokenizer, or is damaged: model")
+    assert_refused("{}", r"^t\.json is not a tokenizer, or is damaged: model: Field required")
 
 
 PADDING = {
@@ -216,14 +218,16 @@ STEPS: list[tuple[str, Any]] = [
 def test_a_pipeline_with_another_step_is_refused_by_that_step(kind, step, value):
     content = json.loads(FIRST[kind])
     content[step] = value
-    refused(json.dumps(content), rf"^t\.json is not a tokenizer of regard: its {step} is .*Train or copy it again\.$")
+    assert_refused(
+        json.dumps(content), rf"^t\.json is not a tokenizer of regard: its {step} is .*Train or copy it again\.$"
+    )
 
 
 @pytest.mark.parametrize("step", ["normalizer", "pre_tokenizer", "decoder"])
 def test_a_pipeline_without_one_of_its_steps_is_refused(step):
     content = json.loads(FIRST["bpe"])
     content[step] = None
-    refused(json.dumps(content), rf"not a tokenizer of regard: (its {step} is None|it has [\d,]+ merges for)")
+    assert_refused(json.dumps(content), rf"not a tokenizer of regard: (its {step} is None|it has [\d,]+ merges for)")
 
 
 @pytest.mark.parametrize("kind", ["bpe", "running bpe"])
@@ -238,7 +242,7 @@ def test_a_pipeline_without_one_of_its_steps_is_refused(step):
 def test_a_model_with_other_settings_is_refused(kind, setting):
     content = json.loads(FIRST[kind])
     content["model"] |= setting
-    refused(
+    assert_refused(
         json.dumps(content),
         r"^t\.json is not a tokenizer of regard: its model has other settings\. Train or copy it again\.$",
     )
@@ -248,7 +252,7 @@ def test_a_model_with_other_settings_is_refused(kind, setting):
 def test_a_model_that_falls_back_to_bytes_otherwise_is_refused(kind, has_it):
     content = json.loads(FIRST[kind])
     content["model"]["byte_fallback"] = has_it
-    refused(json.dumps(content), "its model has other settings")
+    assert_refused(json.dumps(content), "its model has other settings")
 
 
 def test_what_another_release_of_the_library_says_beside_it_does_not_matter():

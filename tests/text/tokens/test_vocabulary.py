@@ -33,7 +33,7 @@ def with_pieces(vocabulary: Vocabulary, pieces: list[str]) -> Vocabulary:
     return dataclasses.replace(vocabulary, pieces=pieces, scores=scores)
 
 
-def refused(vocabulary: Vocabulary, message: str) -> str:
+def assert_refused(vocabulary: Vocabulary, message: str) -> str:
     with pytest.raises(
         BundleError, match=rf"^f\.json is not a tokenizer of regard: {message}.*Train or copy it again\.$"
     ) as e:
@@ -72,25 +72,28 @@ def test_names_are_the_special_ones_the_control_ids_and_the_pieces(kind, n_contr
 
 @each_kind
 def test_what_was_learnt_fits(kind):
-    refuse_unfit(LEARNT[kind], "f.json")
-    refuse_unfit(learnt(kind, MOST_CONTROL if kind == "characters" else 9), "f.json")
+    for vocabulary in (LEARNT[kind], learnt(kind, MOST_CONTROL if kind == "characters" else 9)):
+        refuse_unfit(vocabulary, "f.json")
+        assert_refused(with_pieces(vocabulary, [*vocabulary.pieces, ""]), "'' is not a valid piece")
 
 
 @pytest.mark.parametrize("n", [-1, MOST_CONTROL + 1, 10**12])
 def test_a_number_of_control_ids_out_of_range_is_refused(n):
-    refused(dataclasses.replace(LEARNT["bpe"], n_control=n), rf"it reserves {n} control ids; at most 1,024 are allowed")
+    assert_refused(
+        dataclasses.replace(LEARNT["bpe"], n_control=n), rf"it reserves {n} control ids; at most 1,024 are allowed"
+    )
 
 
 @each_kind
 @pytest.mark.parametrize("piece", ["a", "<pad>", "</s>"])
 def test_a_piece_that_stands_twice_is_refused(kind, piece):
     piece = "A" if kind == "running bpe" and piece == "a" else piece
-    refused(with_pieces(LEARNT[kind], [*LEARNT[kind].pieces, piece]), rf"the piece '{piece}' occurs twice\.")
+    assert_refused(with_pieces(LEARNT[kind], [*LEARNT[kind].pieces, piece]), rf"the piece '{piece}' occurs twice\.")
 
 
 def test_a_piece_with_the_name_of_a_control_id_is_refused():
     vocabulary = learnt("bpe", 2)
-    refused(with_pieces(vocabulary, [*vocabulary.pieces, "<control 1>"]), "the piece '<control 1>' occurs twice")
+    assert_refused(with_pieces(vocabulary, [*vocabulary.pieces, "<control 1>"]), "the piece '<control 1>' occurs twice")
 
 
 @each_kind
@@ -98,8 +101,8 @@ def test_a_vocabulary_without_one_of_the_pieces_that_every_text_needs_is_refused
     vocabulary = LEARNT[kind]
     for missing in vocabulary.base:
         fewer = [piece for piece in vocabulary.pieces if piece != missing]
-        assert "it lacks 1 pieces, the first is " in refused(with_pieces(vocabulary, fewer), "it lacks 1 pieces")
-    refused(with_pieces(vocabulary, []), f"it lacks {len(vocabulary.base)} pieces, the first is ")
+        assert "it lacks 1 pieces, the first is " in assert_refused(with_pieces(vocabulary, fewer), "it lacks 1 pieces")
+    assert_refused(with_pieces(vocabulary, []), f"it lacks {len(vocabulary.base)} pieces, the first is ")
 
 
 UNFIT = ["", "x" * (LONGEST_PIECE + 1), "a\ud800"]
@@ -109,13 +112,13 @@ UNFIT = ["", "x" * (LONGEST_PIECE + 1), "a\ud800"]
 @pytest.mark.parametrize("piece", UNFIT, ids=["empty", "huge", "surrogate"])
 def test_a_piece_that_no_text_could_be_cut_into_is_refused(kind, piece):
     message = "'.* is not a valid piece"
-    refused(with_pieces(LEARNT[kind], [*LEARNT[kind].pieces, piece]), message)
+    assert_refused(with_pieces(LEARNT[kind], [*LEARNT[kind].pieces, piece]), message)
 
 
 @pytest.mark.parametrize("piece", ["\n", "a\nb", "\r", "\t", "\x00", "a\x1b[31m", "\x7f", "\x85", "\u2028", "a\u2029"])
 @pytest.mark.parametrize("kind", ["bpe", "unigram", "characters"])
 def test_no_piece_of_a_sentence_holds_a_line_end_or_another_control(kind, piece):
-    refused(with_pieces(LEARNT[kind], [*LEARNT[kind].pieces, piece]), "'.* is not a valid piece")
+    assert_refused(with_pieces(LEARNT[kind], [*LEARNT[kind].pieces, piece]), "'.* is not a valid piece")
 
 
 @pytest.mark.parametrize("kind", ["bpe", "unigram", "characters"])
@@ -123,15 +126,19 @@ def test_no_byte_of_a_sentence_is_a_line_end_or_another_control(kind):
     """The decoder makes a byte of such a piece, so that a model could write more lines than one."""
     for byte in (0x0A, 0x0D, 0x00, 0x1B):
         piece = f"<0x{byte:02X}>"
-        refused(with_pieces(LEARNT[kind], [*LEARNT[kind].pieces, piece]), f"'{piece}' is not a valid piece")
+        assert_refused(with_pieces(LEARNT[kind], [*LEARNT[kind].pieces, piece]), f"'{piece}' is not a valid piece")
 
 
 def test_the_longest_piece_is_one():
-    refuse_unfit(with_pieces(LEARNT["bpe"], [*LEARNT["bpe"].pieces, "-" * LONGEST_PIECE]), "f.json")
+    pieces = LEARNT["bpe"].pieces
+    refuse_unfit(with_pieces(LEARNT["bpe"], [*pieces, "-" * LONGEST_PIECE]), "f.json")
+    assert_refused(with_pieces(LEARNT["bpe"], [*pieces, "-" * (LONGEST_PIECE + 1)]), "'-.* is not a valid piece")
 
 
 def test_a_character_outside_the_alphabet_of_bytes_is_none_of_byte_level_bpe():
-    refused(with_pieces(LEARNT["running bpe"], [*LEARNT["running bpe"].pieces, "a b"]), "'a b' is not a valid piece")
+    assert_refused(
+        with_pieces(LEARNT["running bpe"], [*LEARNT["running bpe"].pieces, "a b"]), "'a b' is not a valid piece"
+    )
 
 
 @pytest.mark.parametrize(
@@ -149,27 +156,29 @@ def test_a_character_outside_the_alphabet_of_bytes_is_none_of_byte_level_bpe():
     ],
 )
 def test_merges_that_are_not_of_the_pieces_are_refused(kind, merges, message):
-    refused(dataclasses.replace(LEARNT[kind], merges=merges), message)
+    assert_refused(dataclasses.replace(LEARNT[kind], merges=merges), message)
 
 
 @pytest.mark.parametrize("score", [math.nan, math.inf, -math.inf, 1e6, -1e300])
 def test_a_score_that_is_no_number_or_too_large_is_refused(score):
     vocabulary = LEARNT["unigram"]
     scores = [*vocabulary.scores[:-1], score]
-    refused(dataclasses.replace(vocabulary, scores=scores), "a score is not finite, or too large")
+    assert_refused(dataclasses.replace(vocabulary, scores=scores), "a score is not finite, or too large")
 
 
 def test_scores_are_one_for_each_piece_of_unigram_and_none_elsewhere():
     n = len(LEARNT["unigram"].pieces)
-    refused(dataclasses.replace(LEARNT["unigram"], scores=[-1.0] * (n - 1)), f"it has {n - 1} scores for {n} pieces")
-    refused(dataclasses.replace(LEARNT["unigram"], scores=[]), f"it has 0 scores for {n} pieces")
-    refused(dataclasses.replace(LEARNT["bpe"], scores=[-1.0]), r"it has 1 scores for \d+ pieces")
+    assert_refused(
+        dataclasses.replace(LEARNT["unigram"], scores=[-1.0] * (n - 1)), f"it has {n - 1} scores for {n} pieces"
+    )
+    assert_refused(dataclasses.replace(LEARNT["unigram"], scores=[]), f"it has 0 scores for {n} pieces")
+    assert_refused(dataclasses.replace(LEARNT["bpe"], scores=[-1.0]), r"it has 1 scores for \d+ pieces")
 
 
 def test_running_text_is_not_cut_by_unigram():
     """Its pipeline would put a space before the text, which comes back as one more character."""
     pieces = [*ALL_BYTES, *KEPT]
-    refused(Vocabulary("unigram", True, 0, pieces, scores=[-1.0] * len(pieces)), "")
+    assert_refused(Vocabulary("unigram", True, 0, pieces, scores=[-1.0] * len(pieces)), "")
 
 
 def changed(vocabulary: Vocabulary, draw: Random) -> Vocabulary:
