@@ -30,6 +30,7 @@ def export(bundle: Path, place: Path) -> None:
     else:
         weights["positions"] = sinusoids(torch.arange(N_SINUSOIDS), model.config.width).numpy()
     shape = {
+        "n_positions": len(weights["positions"]),
         "kind": "text" if loaded.family == "gpt" else "pairs",
         "model": model.config.model_dump(mode="json"),
         "source_vocabulary": loaded.source_tokenizer.vocabulary,

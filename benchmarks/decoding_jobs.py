@@ -134,6 +134,11 @@ def in_batches(job: Job, ids: Ids, longest: Sequence[int], decode: Callable[[Ids
     return targets
 
 
+def before_end(target: list[int]) -> list[int]:
+    """Return a target without EOS and padding."""
+    return target[: next((i for i, token in enumerate(target) if token in (EOS, PAD)), len(target))]
+
+
 def main(
     version: str, convert: Callable[[Path], None], load: Callable[[Job], Callable[[Ids, Sequence[int]], Ids]]
 ) -> None:

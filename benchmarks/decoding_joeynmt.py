@@ -12,18 +12,17 @@ from typing import Any
 
 import numpy as np
 import torch
-from decoding_jobs import BOS, EOS, PAD, Ids, Job, in_batches, main, shape_of
+from decoding_jobs import BOS, EOS, PAD, Ids, Job, before_end, in_batches, main, shape_of
+from decoding_layers import copy, split
 from joeynmt.batch import Batch
 from joeynmt.decoders import TransformerDecoder
 from joeynmt.embeddings import Embeddings
 from joeynmt.encoders import TransformerEncoder
 from joeynmt.model import Model
 from joeynmt.search import search
-from torch import Tensor, nn
+from torch import nn
 
 WEIGHTS = "joeynmt.pt"
-
-Weights = Mapping[str, Tensor]
 
 
 def convert(folder: Path) -> None:
@@ -42,7 +41,7 @@ def convert(folder: Path) -> None:
         for i in range(model[f"n_{stack}_layers"]):
             there, here = f"{stack}.layers.{i}", f"{stack}.{i}"
             copy(named, f"{there}.{norm}", weights, f"{here}.attention_frame.norm")
-            split(named, f"{there}.{attention}", "qkv", weights, f"{here}.attention.qkv")
+            split(named, f"{there}.{attention}.*_layer", "qkv", weights, f"{here}.attention.qkv")
             copy(named, f"{there}.{attention}.output_layer", weights, f"{here}.attention.output")
             copy(named, f"{there}.feed_forward.layer_norm", weights, f"{here}.feed_forward_frame.norm")
             copy(named, f"{there}.feed_forward.pwff_layer.0", weights, f"{here}.feed_forward.inner")
@@ -50,22 +49,9 @@ def convert(folder: Path) -> None:
             if stack == "decoder":
                 copy(named, f"{there}.dec_layer_norm", weights, f"{here}.cross_frame.norm")
                 copy(named, f"{there}.src_trg_att.q_layer", weights, f"{here}.cross.query")
-                split(named, f"{there}.src_trg_att", "kv", weights, f"{here}.cross.key_value")
+                split(named, f"{there}.src_trg_att.*_layer", "kv", weights, f"{here}.cross.key_value")
                 copy(named, f"{there}.src_trg_att.output_layer", weights, f"{here}.cross.output")
     torch.save({name: tensor.clone() for name, tensor in named.items()}, folder / WEIGHTS)
-
-
-def copy(named: dict[str, Tensor], there: str, weights: Weights, here: str) -> None:
-    """Set a layer's weight and bias."""
-    for part in ("weight", "bias"):
-        named[f"{there}.{part}"] = weights[f"{here}.{part}"]
-
-
-def split(named: dict[str, Tensor], there: str, names: str, weights: Weights, here: str) -> None:
-    """Set the layers that regard has side by side as one."""
-    for part in ("weight", "bias"):
-        for name, rows in zip(names, weights[f"{here}.{part}"].chunk(len(names)), strict=True):
-            named[f"{there}.{name}_layer.{part}"] = rows
 
 
 def filled_model(folder: Path, shape: Mapping[str, Any]) -> Model:
@@ -125,12 +111,6 @@ def load(job: Job) -> Callable[[Ids, Sequence[int]], Ids]:
         return [before_end(row)[:most] for row, most in zip(written.tolist(), longest, strict=True)]
 
     return lambda ids, longest: in_batches(job, ids, longest, decode)
-
-
-def before_end(row: list[int]) -> list[int]:
-    """Return a target without EOS and padding."""
-    end = next((i for i, token in enumerate(row) if token in (EOS, PAD)), len(row))
-    return row[:end]
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ def convert(folder: Path) -> None:
     model = shape["model"]
     for name, kind in TYPES.items():
         writer = gguf.GGUFWriter(folder / f"{name}.gguf", "gpt2")
-        writer.add_context_length(model["context"])
+        writer.add_context_length(shape["n_positions"])
         writer.add_embedding_length(model["width"])
         writer.add_block_count(model["n_layers"])
         writer.add_feed_forward_length(shape["inner_width"])

@@ -8,10 +8,8 @@ A peer loads its model, warms up, decodes the same ids `rounds` times and report
 of every round, its peak memory and the ids, so that they can be compared with regard's.
 """
 
-import importlib.metadata
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -20,9 +18,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
+from decoding_export import export
 from decoding_jobs import Job, Result
-from measuring import say
-from rivals import CACHE, CPU_WHEELS
+from environments import environment
 
 HERE = Path(__file__).parent
 PYTHON = sys.executable if sys.version_info[:2] == (3, 11) else "python3.11"
@@ -44,27 +42,11 @@ class Peer(ABC):
 
     def __init__(self, python: str = PYTHON) -> None:
         """Create its environment the first time. python: the command of a Python 3.11."""
-        torch = importlib.metadata.version("torch").split("+")[0]
-        suffix = f"-torch-{torch}" if self.with_torch else ""
-        place = CACHE / f"{self.name.lower()}-{self.version}{suffix}"
-        self.python = place / "bin" / "python"
-        if (place / "complete").exists():
-            return
-        say(f"Creating the environment of {self.name} in {place} (once).")
-        shutil.rmtree(place, ignore_errors=True)
-        subprocess.run([python, "-m", "venv", str(place)], check=True)
-        pip = ["nice", "-n", "19", str(self.python), "-m", "pip", "install", "--quiet"]
-        pinned = [f"torch=={torch}"] if self.with_torch else []
-        if self.with_torch:
-            wheels = ["--extra-index-url", CPU_WHEELS] if sys.platform == "linux" else []
-            subprocess.run([*pip, *wheels, *pinned], check=True)
-        subprocess.run([*pip, *self.packages, *pinned], check=True, env={**os.environ, **self.build})
-        (place / "complete").touch()
+        name = f"{self.name}-{self.version}"
+        self.python = environment(python, name, self.packages, with_torch=self.with_torch, variables=self.build)
 
     def convert(self, bundle: Path, place: Path) -> None:
         """Write the model of a bundle in this engine's format. Raises ValueError if it cannot have these settings."""
-        from decoding_export import export
-
         export(bundle, place)
         self._call(["convert", str(place)], 1)
 

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import torch
 import transformers
-from decoding_jobs import BOS, EOS, PAD, Ids, Job, in_batches, main, shape_of
+from decoding_jobs import BOS, EOS, PAD, Ids, Job, before_end, in_batches, main, shape_of
+from decoding_layers import Weights, copy, split
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import (
@@ -21,8 +22,6 @@ from transformers import (
 )
 
 WEIGHTS = "model.safetensors"
-
-Weights = Mapping[str, Tensor]
 
 
 def convert(folder: Path) -> None:
@@ -66,28 +65,15 @@ def pairs_weights(shape: Mapping[str, Any], weights: Weights) -> dict[str, Tenso
             copy(named, f"{there}.final_layer_norm", weights, f"{here}.feed_forward_frame.norm")
             copy(named, f"{there}.fc1", weights, f"{here}.feed_forward.inner")
             copy(named, f"{there}.fc2", weights, f"{here}.feed_forward.outer")
-            split(named, f"{there}.self_attn", "qkv", weights, f"{here}.attention.qkv")
+            split(named, f"{there}.self_attn.*_proj", "qkv", weights, f"{here}.attention.qkv")
             copy(named, f"{there}.self_attn.out_proj", weights, f"{here}.attention.output")
             if stack == "decoder":
                 copy(named, f"{there}.encoder_attn_layer_norm", weights, f"{here}.cross_frame.norm")
                 copy(named, f"{there}.encoder_attn.q_proj", weights, f"{here}.cross.query")
-                split(named, f"{there}.encoder_attn", "kv", weights, f"{here}.cross.key_value")
+                split(named, f"{there}.encoder_attn.*_proj", "kv", weights, f"{here}.cross.key_value")
                 copy(named, f"{there}.encoder_attn.out_proj", weights, f"{here}.cross.output")
     named = {f"model.{name}": tensor for name, tensor in named.items()}
     return named | {"lm_head.weight": weights["output"].clone(), "positions": weights["positions"]}
-
-
-def copy(named: dict[str, Tensor], there: str, weights: Weights, here: str) -> None:
-    """Set a layer's weight and bias."""
-    for part in ("weight", "bias"):
-        named[f"{there}.{part}"] = weights[f"{here}.{part}"]
-
-
-def split(named: dict[str, Tensor], there: str, names: str, weights: Weights, here: str) -> None:
-    """Set the layers that regard has side by side as one."""
-    for part in ("weight", "bias"):
-        for name, rows in zip(names, weights[f"{here}.{part}"].chunk(len(names)), strict=True):
-            named[f"{there}.{name}_proj.{part}"] = rows.clone()
 
 
 def empty_model(shape: Mapping[str, Any]) -> Any:
@@ -96,10 +82,10 @@ def empty_model(shape: Mapping[str, Any]) -> Any:
     ids: dict[str, Any] = {"pad_token_id": PAD, "bos_token_id": BOS, "eos_token_id": EOS, "tie_word_embeddings": False}
     with torch.device("meta"):
         if shape["kind"] == "text":
-            sizes = {"n_positions": model["context"], "n_embd": model["width"], "n_layer": model["n_layers"]}
+            sizes = {"n_positions": shape["n_positions"], "n_embd": model["width"], "n_layer": model["n_layers"]}
             sizes |= {"n_head": model["n_heads"], "n_inner": shape["inner_width"]}
             return GPT2LMHeadModel(GPT2Config(vocab_size=shape["target_vocabulary"], **sizes, **ids))
-        sizes = {"d_model": model["width"], "max_position_embeddings": 2560, "scale_embedding": True}
+        sizes = {"d_model": model["width"], "max_position_embeddings": shape["n_positions"], "scale_embedding": True}
         for stack in ("encoder", "decoder"):
             sizes |= {f"{stack}_layers": model[f"n_{stack}_layers"], f"{stack}_attention_heads": model["n_heads"]}
             sizes |= {f"{stack}_ffn_dim": model["feed_forward"]}
@@ -164,11 +150,6 @@ def load(job: Job) -> Callable[[Ids, Sequence[int]], Ids]:
     if text:
         return lambda ids, longest: decode(ids, list(longest))
     return lambda ids, longest: in_batches(job, ids, longest, decode)
-
-
-def before_end(row: list[int]) -> list[int]:
-    """Return a target without EOS and padding."""
-    return row[: row.index(EOS)] if EOS in row else row
 
 
 if __name__ == "__main__":

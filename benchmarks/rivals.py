@@ -1,18 +1,14 @@
 """The trainers that regard is compared with, each in its own environment with the version of torch that regard uses."""
 
 import argparse
-import importlib.metadata
 import json
-import os
 import re
-import shutil
-import subprocess
-import sys
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
+from environments import environment
 from measuring import (
     DROPOUT_RATE,
     FEED_FORWARD,
@@ -26,12 +22,8 @@ from measuring import (
     Corpus,
     Run,
     mean_speed,
-    say,
     watch,
 )
-
-CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "regard-benchmarks"
-CPU_WHEELS = "https://download.pytorch.org/whl/cpu"
 
 
 class Rival(ABC):
@@ -45,19 +37,8 @@ class Rival(ABC):
 
     def __init__(self, python: str) -> None:
         """Create its environment the first time. python: the command of a Python 3.11."""
-        torch = importlib.metadata.version("torch").split("+")[0]
-        place = CACHE / f"{self.name.lower()}-{self.version}-torch-{torch}"
-        self.python = place / "bin" / "python"
-        if (place / "complete").exists():
-            return
-        say(f"Creating the environment of {self.name} in {place} (once; 1.5 GB or more).")
-        shutil.rmtree(place, ignore_errors=True)
-        subprocess.run([python, "-m", "venv", str(place)], check=True)
-        pip = [str(self.python), "-m", "pip", "install", "--quiet"]
-        wheels = ["--extra-index-url", CPU_WHEELS] if sys.platform == "linux" else []
-        subprocess.run([*pip, *wheels, f"torch=={torch}"], check=True)
-        subprocess.run([*pip, f"{self.name.lower()}=={self.version}", *self.also, f"torch=={torch}"], check=True)
-        (place / "complete").touch()
+        packages = [f"{self.name.lower()}=={self.version}", *self.also]
+        self.python = environment(python, f"{self.name}-{self.version}", packages, with_torch=True)
 
     def train(self, options: argparse.Namespace, corpus: Corpus, place: Path, seed: int, steps: int) -> Run:
         """Train a model of the size of regard's on the same ids and return what was measured."""
