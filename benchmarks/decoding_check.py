@@ -15,79 +15,24 @@ from typing import Any, cast
 
 import torch
 from decoding_jobs import Ids, Job
+from decoding_models import random_ids, random_pairs, random_text
 from decoding_peers import PEERS
 
-from regard.batch import BOS, EOS, PAD, collate_prompts
-from regard.bundle import Bundle, load_bundle, save_bundle
-from regard.bundle.card import Card
+from regard.batch import EOS, collate_prompts
+from regard.bundle import load_bundle, save_bundle
+from regard.decoding.engine import Engine
+from regard.decoding.sampling import SamplingConfig
 from regard.decoding.search import DecodingConfig, search
-from regard.models.gpt import GPT, GPTConfig
-from regard.models.transformer import Transformer, TransformerConfig
-from regard.text.tokens.tokenizer import Tokenizer, TokenizerConfig
+from regard.decoding.text import text_request
 
-SYLLABLES = [consonant + vowel for consonant in "bdfgklmnrst" for vowel in "aeiou"]
 N_SENTENCES, N_PROMPTS, N_READ, N_WRITTEN, N_LONGEST = 40, 16, 12, 48, 16
 
 
-def random_pairs(norm: str = "pre", **settings: Any) -> Bundle:
-    """Return a random Transformer."""
-    config = TransformerConfig(n_encoder_layers=2, n_decoder_layers=2, **{"norm": norm, **settings})
-    tokenizer = Tokenizer.train(some_texts(), TokenizerConfig(kind="bpe"), 600)
-    size = tokenizer.vocabulary
-    model = randomised(Transformer(config, size, size, n_control=tokenizer.n_control))
-    return Bundle(model, "transformer", tokenizer, tokenizer, Card())
-
-
-def random_text(*, tied: bool) -> Bundle:
-    """Return a random GPT of the shape of GPT-2."""
-    config = GPTConfig(
-        n_layers=3, context=128, positions="learned", norm="layer", activation="gelu", qk_norm=False, bias=True,
-        mix=False, tied=tied,
-    )  # fmt: skip
-    tokenizer = Tokenizer.train_running(some_texts(), "bpe", 600, 0 if tied else 32)
-    model = randomised(GPT(config, tokenizer.vocabulary, tokenizer.vocabulary, n_control=tokenizer.n_control))
-    return Bundle(model, "gpt", tokenizer, tokenizer, Card(job="text"))
-
-
-def some_texts() -> list[str]:
-    """Return lines of made-up words, to learn pieces from."""
-    random = torch.Generator().manual_seed(0)
-    chosen = torch.randint(len(SYLLABLES), (2000, 24), generator=random).tolist()
-    words = [["".join(SYLLABLES[i] for i in row[n : n + 3]) for n in range(0, 24, 3)] for row in chosen]
-    return [" ".join(line) for line in words]
-
-
-def randomised(model: torch.nn.Module) -> torch.nn.Module:
-    """Return the model with all parameters random, so that none is zero or one and hides a mistake."""
-    random = torch.Generator().manual_seed(1)
-    for parameter in model.parameters():
-        noise = torch.randn(parameter.shape, generator=random)
-        if parameter.dim() == 1:
-            parameter.data += 0.2 * noise
-        else:
-            # Large enough that sub-layers, not the embedding of the last token, decide what is written.
-            parameter.data = 2 * noise * parameter.shape[-1] ** -0.5
-    return model.eval()
-
-
-def random_ids(vocabulary: int, first: int, lengths: Sequence[int]) -> Ids:
-    """Return sequences of random ids that are not special."""
-    random = torch.Generator().manual_seed(2)
-    return [torch.randint(first, vocabulary, (n,), generator=random).tolist() for n in lengths]
-
-
-@torch.inference_mode()
 def continued(model: Any, prompts: Ids, n: int) -> Ids:
     """Return regard's greedy continuations of n tokens, in which EOS is not allowed."""
-    state = model.begin(collate_prompts([prompt[:-1] for prompt in prompts]))
-    last = torch.tensor([prompt[-1] for prompt in prompts])
-    written = []
-    for _ in range(n):
-        logits, state = model.step(last, state)
-        logits[:, [PAD, BOS, EOS]] = float("-inf")
-        last = logits.argmax(-1)
-        written.append(last)
-    return torch.stack(written, dim=1).tolist()
+    engine = Engine(model)
+    config = SamplingConfig(greedy=True, max_tokens=n, logit_bias={EOS: -1e9})
+    return [hypotheses[0].ids for hypotheses in engine.run(text_request(engine, ids, config) for ids in prompts)]
 
 
 @torch.inference_mode()
@@ -98,8 +43,9 @@ def largest_gap(model: Any, prompts: Ids, found: Ids, expected: Ids) -> str:
         if text != own:
             n = next(i for i, (x, y) in enumerate(zip(text, own, strict=True)) if x != y)
             read = [*prompt, *own[:n]]
-            logits, _ = model.step(torch.tensor(read[-1:]), model.begin(collate_prompts([read[:-1]])))
-            gaps.append(float(logits[0, own[n]] - logits[0, text[n]]))
+            hidden = model.read(torch.tensor([read[-1:]]), model.begin(collate_prompts([read[:-1]])))
+            logits = model.logits(hidden)[0, 0]
+            gaps.append(float(logits[own[n]] - logits[text[n]]))
     return f"; they part at a gap of {max(gaps):.4f}" if max(gaps) else ""
 
 

@@ -130,6 +130,7 @@ def load(job: Job) -> Callable[[Ids, Sequence[int]], Ids]:
             assert len(set(longest)) == 1, "CTranslate2 writes equally many tokens in all rows"
             results = generator.generate_batch(
                 [tokens_of(prompt) for prompt in ids],
+                max_batch_size=-(-len(ids) // job.workers),
                 min_length=longest[0],
                 max_length=longest[0],
                 include_prompt_in_result=False,

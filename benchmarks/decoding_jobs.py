@@ -24,7 +24,8 @@ class Job:
     model: the folder that `convert` wrote. ids: sources without EOS, or prompts, which in `text` must be of one length.
     longest: the maximum number of target tokens of each, EOS not counted; in text, how many are written. forced: write
     exactly as many tokens (always so in text). batch_tokens: cells of a batch, each counted once per hypothesis, as in
-    regard. one_by_one: a call for every source, with its latency. workers: batches at the same time (CTranslate2).
+    regard. one_by_one: a call for every source, with its latency. workers: batches at the same time (CTranslate2,
+    regard). texts: the sources before tokenisation, for an engine that is to do it itself (regard).
     """
 
     model: str
@@ -39,6 +40,7 @@ class Job:
     one_by_one: bool = False
     forced: bool = False
     rounds: int = 1
+    texts: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         assert len(self.ids) == len(self.longest), "every source has a maximum length"
@@ -53,7 +55,8 @@ class Result:
     """What was decoded: targets without EOS, in the order of the sources.
 
     seconds: of each round. latencies: of each source, from the last round, if they were decoded one by one. n_tokens:
-    target tokens, EOS not counted. peak_mib: of the whole process; loaded_mib: with the model, before the first source.
+    target tokens, EOS not counted. peak_mib: of the whole process and of those that it started, each at its own peak;
+    loaded_mib: with the model, before the first source.
     """
 
     ids: Ids
@@ -80,10 +83,11 @@ def answer(job: Job, version: str, load: Callable[[Job], Callable[[Ids, Sequence
     began = time.perf_counter()
     decode = load(job)
     load_seconds, loaded = time.perf_counter() - began, memory_mib("VmRSS")
-    calls = [([ids], [most]) for ids, most in zip(job.ids, job.longest, strict=True)]
+    sources: list[Any] = job.texts or job.ids
+    calls = [([source], [most]) for source, most in zip(sources, job.longest, strict=True)]
     if not job.one_by_one:
-        calls = [(job.ids, job.longest)]
-        decode(job.ids[:WARM_UP], job.longest[:WARM_UP])
+        calls = [(sources, job.longest)]
+        decode(sources[:WARM_UP], job.longest[:WARM_UP])
     else:
         for ids, most in calls[:WARM_UP]:
             decode(ids, most)
@@ -105,13 +109,16 @@ def answer(job: Job, version: str, load: Callable[[Job], Callable[[Ids, Sequence
 
 
 def memory_mib(name: str) -> float:
-    """Return the memory of this process now (VmRSS) or at its peak (VmHWM), in MiB; zero where there is no /proc.
+    """Return the memory of this process and its children now (VmRSS) or at its peak (VmHWM), in MiB.
 
-    Not ru_maxrss: on Linux that starts with the memory of the process that started this one.
+    Zero where there is no /proc. What several processes share counts in each. Not ru_maxrss: on Linux that starts with
+    the memory of the process that started this one.
     """
-    status = Path("/proc/self/status")
-    lines = status.read_text(encoding="utf-8").splitlines() if status.exists() else []
-    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith(f"{name}:")), 0.0)
+    tasks = Path("/proc/self/task").glob("*/children")
+    children = [child for task in tasks for child in task.read_text(encoding="utf-8").split()]
+    statuses = [Path("/proc") / process / "status" for process in ("self", *children)]
+    lines = [line for s in statuses if s.exists() for line in s.read_text(encoding="utf-8").splitlines()]
+    return sum(int(line.split()[1]) / 1024 for line in lines if line.startswith(f"{name}:"))
 
 
 def batches_by_length(lengths: Sequence[int], beam: int, batch_tokens: int) -> list[list[int]]:

@@ -16,7 +16,7 @@ import tempfile
 from abc import ABC
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from decoding_export import export
 from decoding_jobs import Job, Result
@@ -37,6 +37,8 @@ class Peer(ABC):
     kinds: ClassVar[Sequence[str]]
     """What it decodes: the "pairs" of a Transformer, the "text" of a GPT of GPT-2's shape, or both."""
     precisions: ClassVar[Sequence[str]]
+    has_workers: ClassVar[bool] = False
+    """Whether it decodes several batches at the same time."""
     build: ClassVar[Mapping[str, str]] = {}
     """What is set in the environment while packages are installed."""
 
@@ -53,18 +55,27 @@ class Peer(ABC):
     def run(self, job: Job) -> Result:
         """Return what was decoded and measured, in a fresh process."""
         assert job.precision in self.precisions, f"{self.name} computes in {', '.join(self.precisions)}"
+        assert job.workers == 1 or self.has_workers, f"{self.name} decodes one batch at a time"
+        return Result(**self._answered("run", job))
+
+    def variables(self, n_threads: int, n_workers: int) -> dict[str, str]:
+        """Return the environment of its process. n_workers: how often n_threads compute at the same time."""
+        assert n_workers > 0, "someone decodes"
+        counts = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(n_threads))
+        inherited = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        return {**inherited, **counts, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+
+    def _answered(self, word: str, job: Job) -> Any:
+        """Return what its script answers to a job."""
         with tempfile.TemporaryDirectory() as folder:
             asked, answer = Path(folder) / "job.json", Path(folder) / "result.json"
             asked.write_text(job.written(), encoding="utf-8")
-            self._call(["run", str(asked), str(answer)], job.threads)
-            return Result(**json.loads(answer.read_text(encoding="utf-8")))
+            self._call([word, str(asked), str(answer)], job.threads, job.workers)
+            return json.loads(answer.read_text(encoding="utf-8"))
 
-    def _call(self, words: Sequence[str], n_threads: int) -> None:
-        counts = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(n_threads))
-        inherited = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-        offline = {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+    def _call(self, words: Sequence[str], n_threads: int, n_workers: int = 1) -> None:
         command = [str(self.python), str(HERE / self.script), *words]
-        variables = {**inherited, **counts, **offline}
+        variables = self.variables(n_threads, n_workers)
         done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
         if done.returncode:
             tail = "\n".join((done.stdout + done.stderr).splitlines()[-40:])
@@ -82,6 +93,7 @@ class CTranslate2(Peer):
     script = "decoding_ctranslate2.py"
     kinds = ("pairs", "text")
     precisions = ("float32", "int8", "int16")
+    has_workers = True
 
 
 class HuggingFace(Peer):

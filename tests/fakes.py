@@ -1,11 +1,12 @@
 """Fakes with known behaviour, and the small models and tokenizers that many tests share."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from regard.batch import BOS, EOS, Batch
 from regard.bundle import Bundle
@@ -38,40 +39,59 @@ class Heard(Silent):
         self.n_closed += 1
 
 
-class TableModel:
-    """A model whose logits depend on the last two tokens by a table, so that every search can be checked by hand."""
+class TableModel(nn.Module):
+    """A model whose logits depend on the last two tokens by a table, so that every search can be checked by hand.
+
+    Its hidden states are the logits, and its output layer is the identity.
+    """
 
     n_positions: int | None = None
     context_length: int | None = None
 
     def __init__(self, logits: Tensor, never_written: slice = slice(3, 3)) -> None:
-        self.table, self.never_written = logits.clone(), never_written
+        super().__init__()
+        self.table, self.never_written = logits.double(), never_written
         self.table[..., never_written] = float("-inf")
-        self.output_weight = torch.empty(logits.shape[-1], 1)
+        self.output_weight = torch.eye(logits.shape[-1], dtype=torch.float64)
+        self.begun: list[list[int]] = []
+        """The sources in the order in which they were read."""
         self.n_rows: list[int] = []
-        """How many hypotheses each step had."""
+        """How many rows each call of `read` had."""
 
     def forward(self, batch: Batch, trace: object = None) -> Tensor:
-        raise NotImplementedError
+        raise AssertionError("decoding reads step by step")
 
     def logits(self, hidden: Tensor) -> Tensor:
-        raise NotImplementedError
+        logits = hidden @ self.output_weight.T
+        logits[..., self.never_written] = float("-inf")
+        return logits
 
     def begin(self, batch: Batch) -> State:
-        n = len(batch.source)
-        return State({"keep": batch.source_keep}, {"before": torch.full((n,), BOS)})
+        sources = [row[keep].tolist() for row, keep in zip(batch.source, batch.source_keep, strict=True)]
+        self.begun += sources
+        state = State(len(sources), self.output_weight)
+        state.rows["before"] = torch.full((len(sources),), BOS)
+        if self.context_length is not None:  # a source is a prompt, which counts as read
+            state.rows["before"] = torch.tensor([source[-1] if source else BOS for source in sources])
+            state.read = [len(source) for source in sources]
+        return state
 
-    def step(self, last: Tensor, state: State) -> tuple[Tensor, State]:
-        self.n_rows.append(len(last))
-        return self.table[state.rows["before"], last].clone(), State(state.sentences, {"before": last})
+    def read(self, ids: Tensor, state: State) -> Tensor:
+        self.n_rows.append(len(ids))
+        before = torch.cat([state.rows["before"][:, None], ids[:, :-1]], dim=1)
+        state.rows["before"] = ids[:, -1]
+        state.read = [n + ids.shape[1] for n in state.read]
+        return self.table[before, ids].clamp(min=-1e30)  # minus infinity times zero is no number
+
+    def next_log_probabilities(self, ids: list[int]) -> list[float]:
+        """Return what the table gives every token after ids, the first of which follows BOS."""
+        before, last = [BOS, BOS, *ids][-2:]
+        return self.table[before, last].log_softmax(-1).tolist()
 
     def log_probability(self, ids: list[int], *, ended: bool = True) -> float:
         """Return what the table gives the ids, and EOS if they have ended."""
-        total, before, last = 0.0, BOS, BOS
-        for token in [*ids, *([EOS] if ended else [])]:
-            total += self.table[before, last].log_softmax(-1)[token].item()
-            before, last = last, token
-        return total
+        tokens = [*ids, *([EOS] if ended else [])]
+        return sum(self.next_log_probabilities(tokens[:t])[token] for t, token in enumerate(tokens))
 
 
 def random_table(seed: int, vocabulary: int = 5, never_written: slice = slice(3, 3)) -> TableModel:
@@ -79,6 +99,18 @@ def random_table(seed: int, vocabulary: int = 5, never_written: slice = slice(3,
     generator = torch.Generator().manual_seed(seed)
     logits = torch.randn(vocabulary, vocabulary, vocabulary, generator=generator, dtype=torch.float64) * 2
     return TableModel(logits, never_written)
+
+
+def steady(
+    probabilities: dict[int, float], context: int = 16, never_written: slice = slice(3, 3), vocabulary: int = 10
+) -> TableModel:
+    """Return a model of running text whose next token depends on nothing."""
+    logits = torch.full((vocabulary,), -1e9, dtype=torch.float64)
+    for token, probability in probabilities.items():
+        logits[token] = math.log(probability)
+    model = TableModel(logits.expand(vocabulary, vocabulary, vocabulary).clone(), never_written)
+    model.context_length = context
+    return model
 
 
 def letters(*texts: str, n_control: int = 0) -> Tokenizer:

@@ -1,9 +1,12 @@
 """Naive references, written with loops and no library function that could share a mistake with the code."""
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
+
+from regard.batch import BOS, EOS, PAD
 
 JOURNEY = torch.tensor(
     [
@@ -79,3 +82,55 @@ def bahdanau(model, source: list[int], target: list[int]) -> tuple[Tensor, Tenso
         x = model.decoder_inputs.weight @ word + model.decoder_inputs.bias + model.decoder_context.weight @ context
         s = gated_unit(x, s, model.decoder)
     return torch.stack(readouts), torch.stack(rows)
+
+
+def length_penalty(n_tokens: int, exponent: float, kind: str) -> float:
+    """Return what a log-probability is divided by; "wu": Wu et al. 2016, equation 14."""
+    return (5 + n_tokens) ** exponent / (5 + 1) ** exponent if kind == "wu" else n_tokens**exponent
+
+
+def beam_search(
+    next_log_p: Callable[[list[int]], list[float]],
+    longest: int,
+    beam: int,
+    exponent: float = 1.0,
+    *,
+    penalty: str = "exponent",
+    min_tokens: int = 0,
+    no_repeat: int = 0,
+    forced: tuple[int, ...] = (),
+) -> list[tuple[list[int], float, float, bool]]:
+    """Return the ids, log-probability, score and whether it ended of what beam search finds, with lists and loops.
+
+    next_log_p: the log-probabilities of all tokens after some ids. EOS counts in the length of what has ended.
+    """
+    open_ones: list[tuple[list[int], float]] = [([], 0.0)]
+    found = []
+
+    def add(ids: list[int], total: float, *, ended: bool) -> None:
+        found.append((ids, total, total / length_penalty(len(ids) + ended, exponent, penalty), ended))
+
+    for t in range(1, longest + 1):
+        candidates = []
+        for ids, total in open_ones:
+            for token, log_p in enumerate(next_log_p(ids)):
+                text = [*ids, token]
+                if t <= len(forced):
+                    allowed = token == forced[t - 1]
+                else:
+                    n_grams = [text[i : i + no_repeat] for i in range(len(text) - no_repeat + 1)]
+                    repeats = no_repeat > 0 and token != EOS and n_grams.count(text[-no_repeat:]) > 1
+                    allowed = token not in (PAD, BOS) and not repeats and not (token == EOS and t <= min_tokens)
+                if allowed and log_p > float("-inf"):
+                    candidates.append((ids, token, total + log_p))
+        candidates = sorted(candidates, key=lambda c: -c[2])[: 2 * beam]
+        for ids, token, total in candidates[:beam]:
+            if token == EOS:
+                add(ids, total, ended=True)
+        open_ones = [([*ids, token], total) for ids, token, total in candidates if token != EOS][:beam]
+        if len(found) >= beam:
+            break
+        if t == longest:
+            for ids, total in open_ones:
+                add(ids, total, ended=False)
+    return sorted(found, key=lambda h: -h[2])[:beam]

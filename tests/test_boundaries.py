@@ -32,7 +32,7 @@ TABLE = {
     "inspection": "errors batch replacing nn models.protocol",
     "pipeline": "errors arguments batch runtime text bundle models.protocol decoding inspection",
     "interop": "errors text nn models bundle",
-    "proof": "errors batch nn models",
+    "proof": "errors batch nn models decoding",
     "presets": "",
     "recipe": "errors text models training presets",
     "jobs": "errors arguments display runtime replacing text models bundle training decoding evaluation pipeline "

@@ -2,7 +2,6 @@ import itertools
 import math
 import threading
 from dataclasses import replace
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -15,14 +14,17 @@ from regard.bundle import Bundle, save_bundle
 from regard.bundle.card import Card, DataCard
 from regard.decoding.sampling import SamplingConfig
 from regard.decoding.search import DecodingConfig
+from regard.decoding.text import text_request
 from regard.errors import BundleError, ConfigError, DataError
 from regard.inspection.explanation import END
 from regard.models import MODELS
 from regard.models.gpt import GPT, GPTConfig
+from regard.nn.state import State
 from regard.pipeline import TextGenerator, Translator, changed
 from regard.pipeline import generator as generators
-from regard.pipeline.generator import longest_beginning
 from regard.pipeline.spans import in_words, spans_of_ids
+from regard.pipeline.translator import Translation, distinct
+from regard.pipeline.writing import Writing, longest_beginning
 from regard.text.tokens.tokenizer import Tokenizer, TokenizerConfig
 
 TEXTS = ["Zwei Männer stehen am Herd.", "Eine Frau läuft über die Straße."]
@@ -152,8 +154,7 @@ def test_of_several_ways_to_cut_a_text_the_best_is_kept(small):
     pieces = tokenizer.encode("Männer")
     other = tokenizer.ids_of([" ", *"Männer"])
     assert pieces != other and tokenizer.decode(other) == "Männer"
-    hypotheses = [SimpleNamespace(ids=ids, log_probability=p, score=p) for ids, p in ((other, -1.0), (pieces, -2.0))]
-    (kept,) = small._distinct(hypotheses)
+    (kept,) = distinct([Translation("Männer", ids, p, p) for ids, p in ((other, -1.0), (pieces, -2.0))])
     assert (kept.ids, kept.score) == (other, -1.0)
 
 
@@ -360,22 +361,57 @@ def test_control_ids_among_those_that_are_explained_stand_for_no_character():
     assert text == "größe" and len(spans) == len(ids) + 2 and spans[-1][1] == len(text)
 
 
+class Told:
+    """A model that writes the tokens it was told to, whatever the prompt."""
+
+    jobs = frozenset({"text"})
+    context_length, n_positions, never_written = 1000, None, slice(3, 3)
+
+    def __init__(self, tokens: list[int], vocabulary: int) -> None:
+        self.tokens, self.output_weight = [*tokens, EOS], torch.eye(vocabulary)
+
+    def to(self, device):
+        return self
+
+    def eval(self):
+        return self
+
+    def parameters(self):
+        return iter([self.output_weight])
+
+    def forward(self, batch, trace=None):
+        raise NotImplementedError
+
+    def logits(self, hidden):
+        return hidden
+
+    def begin(self, batch):
+        state = State(len(batch.source), self.output_weight)
+        state.rows["n"] = torch.zeros(len(batch.source), dtype=torch.long)
+        return state
+
+    def read(self, ids, state):
+        n = state.rows["n"]
+        state.rows["n"] = n + 1
+        return 100 * self.output_weight[torch.tensor(self.tokens)[n]][:, None]
+
+
 @pytest.fixture
 def writing(monkeypatch):
-    """A generator of text whose model writes the bytes of what it is told to."""
+    """A generator of text whose model writes the bytes of what it is told to, and the prompts that it was given."""
     tokenizer = Tokenizer.train_running(["x"], "bpe", 300)
-    model = SimpleNamespace(context_length=1000, to=lambda _: model, eval=lambda: model)
-    bundle = Bundle(model, "gpt", tokenizer, tokenizer, Card(job="text", data=DataCard(documents=1)))
     prompts = []
 
-    def writes(text: str, documents: int | None = 1) -> TextGenerator:
-        def told(_model, prompt, _config, _device):
-            prompts.append(prompt)
-            return ((i, 0.0) for i in tokenizer.encode(text))
+    def request(engine, prompt, config):
+        prompts.append(prompt)
+        return text_request(engine, prompt, config)
 
-        monkeypatch.setattr(generators, "generate", told)
-        card = bundle.card.model_copy(update={"data": DataCard(documents=documents)})
-        return TextGenerator(replace(bundle, card=card), torch.device("cpu"))
+    monkeypatch.setattr(generators, "text_request", request)
+
+    def writes(text: str, documents: int | None = 1, n_tokens: int | None = None) -> TextGenerator:
+        model = Told(tokenizer.encode(text)[:n_tokens], tokenizer.vocabulary)
+        card = Card(job="text", data=DataCard(documents=documents))
+        return TextGenerator(Bundle(model, "gpt", tokenizer, tokenizer, card), CPU)
 
     return writes, prompts
 
@@ -387,12 +423,9 @@ def test_no_piece_of_a_stream_ends_inside_a_character(writing):
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_bytes_that_end_inside_a_character_are_marked(writing, monkeypatch, stream):
+def test_bytes_that_end_inside_a_character_are_marked(writing, stream):
     writes, _ = writing
-    generator = writes("東")
-    whole = generators.generate
-    monkeypatch.setattr(generators, "generate", lambda *arguments: iter(list(whole(*arguments))[:2]))
-    assert "".join(generator.generate("x", stream=stream)) == "\ufffd"
+    assert "".join(writes("東", n_tokens=2).generate("x", stream=stream)) == "\ufffd"
 
 
 @pytest.mark.parametrize(
@@ -413,15 +446,16 @@ def test_what_may_begin_a_stop_string_is_held_back(writing):
 @given(text=st.text("ab", max_size=12), stops=st.lists(st.text("ab", min_size=1, max_size=4), min_size=1, max_size=3))
 def test_a_text_ends_before_the_first_of_its_stop_strings(text, stops):
     tokenizer = Tokenizer.train_running(["x"], "bpe", 300)
-    model = SimpleNamespace(context_length=9, to=lambda _: model, eval=lambda: model)
-    generator = TextGenerator(Bundle(model, "gpt", tokenizer, tokenizer, Card(job="text")), CPU)
-    pieces = list(generator._pieces(iter(tokenizer.encode(text)), stops))
+    writing = Writing(tokenizer, stops)
+    pieces = [writing.add([token]) for token in tokenizer.encode(text)] + [writing.end()]
     found = [at for stop in stops if (at := text.find(stop)) >= 0]
     ends = [at + len(stop) for stop in stops if (at := text.find(stop)) >= 0]
     soonest = min(ends, default=None)
     seen = text if soonest is None else text[:soonest]
     expected = min((at for stop in stops if (at := seen.find(stop)) >= 0), default=len(text))
-    assert "".join(pieces) == text[:expected] and "" not in pieces
+    assert "".join(pieces) == text[:expected] and writing.stopped == bool(found)
+    at_once = Writing(tokenizer, stops)
+    assert at_once.add(tokenizer.encode(text)) + at_once.end() == text[:expected]
     assert not found or expected <= max(found)
 
 
@@ -493,7 +527,7 @@ def test_what_cannot_be_done_is_refused_at_the_call(arguments, error, message, s
 def test_what_is_no_prompt_is_refused_with_its_place():
     with pytest.raises(DataError, match=r"item 2 is int; expected a string\.$"):
         small_generator().generate(["a", 3])
-    with pytest.raises(ConfigError, match=r"^stream is for one prompt, and several were given\.$"):
+    with pytest.raises(ConfigError, match=r"^stream is for one text, and several were requested\.$"):
         small_generator().generate(["a", "b"], stream=True)
 
 

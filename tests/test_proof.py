@@ -12,7 +12,6 @@ from regard.cli import prove
 from regard.errors import BundleError
 from regard.models import MODELS
 from regard.nn.ladder_proof import comparisons
-from regard.nn.state import State
 from regard.proof import (
     N_CONTROL,
     TOLERANCE,
@@ -29,6 +28,7 @@ from regard.proof import (
     prove_model,
     signs_for,
     small_model,
+    stepped,
     written,
 )
 from regard.text.tokens.tokenizer import Tokenizer, TokenizerConfig
@@ -45,7 +45,7 @@ def failing(model, name="x") -> set[str]:
 def test_every_family_holds_in_every_job(family):
     model = small_model(family)
     proofs = list(prove_model(family, model, SIZES, CPU))
-    assert len(proofs) == 8 * len(model.jobs)
+    assert len(proofs) == 10 * len(model.jobs)
     assert [p.name for p in proofs if not p.holds] == []
     assert {p.dtype for p in proofs} == {torch.float64, torch.float32}
 
@@ -64,13 +64,7 @@ def test_the_small_model_of_a_family_has_control_ids_and_leaves_the_random_numbe
 def test_a_step_that_writes_a_control_id_fails(family, monkeypatch):
     """What is never written is left out of the comparison, but not if only one path leaves it out."""
     model = small_model(family)
-    whole = type(model).step
-
-    def shifted(self, last, state):
-        logits, after = whole(self, last, state)
-        return logits.roll(1, dims=-1), after
-
-    monkeypatch.setattr(type(model), "step", shifted)
+    monkeypatch.setattr(module, "stepped", lambda model, batch: [x.roll(1, dims=-1) for x in stepped(model, batch)])
     assert failing(model) == {"stepped = forward"}
 
 
@@ -114,14 +108,15 @@ def test_kernels_hold_or_say_that_they_are_not_here():
 
 def test_a_step_that_forgets_something_fails_and_nothing_else_does(monkeypatch):
     model = small_model("bahdanau")
-    whole = type(model).step
+    whole = type(model).read
 
-    def forgetful(self, last, state):
-        logits, after = whole(self, last, state)
-        return logits, State(after.sentences, {"state": after.rows["state"] * (1 + 1e-4)})
+    def forgetful(self, ids, state):
+        hidden = whole(self, ids, state)
+        state.rows = {"state": state.rows["state"] * (1 + 1e-4)}
+        return hidden
 
-    monkeypatch.setattr(type(model), "step", forgetful)
-    assert failing(model) == {"stepped = forward"}
+    monkeypatch.setattr(type(model), "read", forgetful)
+    assert failing(model) == {"stepped = forward", "decoded together = forward"}
 
 
 def test_a_forward_pass_that_looks_at_padding_fails(monkeypatch):
@@ -167,7 +162,7 @@ def test_a_model_with_a_weight_that_is_no_number_fails_everywhere():
     model = small_model("transformer")
     with torch.no_grad():
         model.decoder[0].feed_forward.inner.weight[0, 0] = math.nan
-    assert len(failing(model)) == 4
+    assert len(failing(model)) == 5
 
 
 def test_what_is_proven_is_left_as_it_was():
@@ -256,11 +251,11 @@ def test_all_proofs_are_of_the_ladder_the_kernels_and_a_small_model_of_each_fami
 
 
 def test_all_proofs_of_a_model_are_of_no_other(monkeypatch):
-    for name in ("prove_ladder", "prove_kernels"):
+    for name in ("prove_ladder", "prove_kernels", "prove_output_layer"):
         monkeypatch.setattr(module, name, lambda device: iter(()))
     said: list[str] = []
     proofs = list(prove_all(("mine", small_model("rnn"), SIZES), CPU, said.append))
-    assert len(proofs) == 8 and {proof.name.partition(",")[0] for proof in proofs} == {"mine"}
+    assert len(proofs) == 10 and {proof.name.partition(",")[0] for proof in proofs} == {"mine"}
     assert said[-1] == "mine ..."
 
 
@@ -316,8 +311,8 @@ def test_the_command_proves_the_weights_of_a_run(tmp_path, capsys):
     save_bundle(Bundle(model, "gpt", tokenizer, tokenizer, Card()), tmp_path / "mine")
     prove.run_prove(tmp_path / "mine", "cpu", json=True)
     proofs = json.loads(capsys.readouterr().out)["proofs"]
-    assert sum(proof["name"].startswith("mine (gpt), pairs: ") for proof in proofs) == 8
-    assert sum(proof["name"].startswith("mine (gpt), text: ") for proof in proofs) == 8
+    assert sum(proof["name"].startswith("mine (gpt), pairs: ") for proof in proofs) == 10
+    assert sum(proof["name"].startswith("mine (gpt), text: ") for proof in proofs) == 10
     assert any(proof["name"].startswith("rung ") for proof in proofs)
 
 

@@ -20,7 +20,9 @@ from torch.backends import cudnn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from regard.batch import BOS, EOS, Batch, collate, collate_text, to_device
+from regard.decoding.proof import engine_comparisons, output_comparisons
 from regard.models import MODELS
+from regard.models.protocol import Model
 from regard.nn.attention import attend
 from regard.nn.attention_kernel import attend_short
 from regard.nn.ladder_proof import comparisons
@@ -54,7 +56,8 @@ class Proof:
     name: str
     dtype: torch.dtype
     outputs: Error
-    gradients: Error
+    gradients: Error | None
+    """None for what is only decoded."""
 
     @property
     def tolerance(self) -> float:
@@ -62,7 +65,8 @@ class Proof:
 
     @property
     def holds(self) -> bool:
-        return self.outputs.relative <= self.tolerance and self.gradients.relative <= self.tolerance
+        errors = [self.outputs] if self.gradients is None else [self.outputs, self.gradients]
+        return all(error.relative <= self.tolerance for error in errors)
 
     @property
     def precision(self) -> str:
@@ -80,7 +84,7 @@ class Proof:
             "name": self.name,
             "dtype": self.precision,
             "outputs": figures(self.outputs),
-            "gradients": figures(self.gradients),
+            "gradients": None if self.gradients is None else figures(self.gradients),
             "tolerance": self.tolerance,
             "holds": self.holds,
         }
@@ -101,6 +105,8 @@ def prove_all(
             say(result)
         else:
             yield result
+    say("Decoding ...")
+    yield from prove_output_layer(device)
     models = [named] if named else [(name, small_model(name), (VOCABULARY, VOCABULARY)) for name in MODELS]
     for name, model, vocabularies in models:
         say(f"{name} ...")
@@ -168,6 +174,12 @@ def differentiated(function: Callable[..., Tensor], *inputs: Tensor) -> Result:
     return [output.detach()], list(torch.autograd.grad(output, leaves, signs_for(output)))
 
 
+def prove_output_layer(device: torch.device) -> Iterator[Proof]:
+    """Yield the proofs of the output layer in decoding."""
+    for what, output, definition in output_comparisons(device):
+        yield Proof(what, torch.float32, error([output], [definition]), None)
+
+
 def signs_for(output: Tensor) -> Tensor:
     """Return 1 or -1 at random for every element, always the same for the same shape, and exact in any precision."""
     drawn = torch.randint(2, output.shape, generator=torch.Generator().manual_seed(5))
@@ -201,6 +213,10 @@ def prove_model(name: str, model: nn.Module, vocabularies: tuple[int, int], devi
             found, expected = result_of(proven, path), result_of(proven, definition)
             errors = error(found[0], expected[0]), error(found[1], expected[1])
             yield Proof(f"{name}, {job}: {what}", dtype, *errors)
+        sources = [source or target for source, target in sentences]
+        with torch.no_grad():
+            for what, output, definition_output in engine_comparisons(as_model(proven), job, sources, device):
+                yield Proof(f"{name}, {job}: {what}", dtype, error([output], [definition_output]), None)
 
 
 def paths(batch: Batch, alone: Sequence[Batch]) -> Iterator[tuple[str, ModelPath, ModelPath]]:
@@ -213,6 +229,12 @@ def paths(batch: Batch, alone: Sequence[Batch]) -> Iterator[tuple[str, ModelPath
     yield "padded = unpadded", lambda model: hidden_of(model, padded(batch)), fast
     yield "alone = in a batch", lambda model: [hidden_of(model, sentence)[0] for sentence in alone], fast
     yield "stepped = forward", lambda model: stepped(model, batch), lambda model: logits_of(model, batch)
+
+
+def as_model(module: nn.Module) -> Model:
+    """Return a module as what the protocol calls a model."""
+    assert isinstance(module, Model), "every family follows the protocol"
+    return module
 
 
 def differentiable(model: nn.Module) -> nn.Module:
@@ -259,8 +281,8 @@ def stepped(model: nn.Module, batch: Batch) -> list[Tensor]:
     state = model.begin(batch)  # type: ignore[operator]
     steps = []
     for last in batch.target.unbind(1):
-        logits, state = model.step(last, state)  # type: ignore[operator]
-        steps.append(written(model, logits))
+        hidden = model.read(last[:, None], state)  # type: ignore[operator]
+        steps.append(written(model, model.logits(hidden[:, 0])))  # type: ignore[operator]
     return [row[keep] for row, keep in zip(torch.stack(steps, dim=1), batch.target_keep, strict=True)]
 
 

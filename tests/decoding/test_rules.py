@@ -5,7 +5,16 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regard.decoding.rules import min_p, penalise_repetition, temperature, top_k, top_p
+from regard.decoding.rules import (
+    min_p,
+    penalise_occurrences,
+    penalise_repetition,
+    repeating,
+    temperature,
+    top_k,
+    top_p,
+    typical,
+)
 
 LOGITS = st.lists(st.floats(-8, 8), min_size=2, max_size=12).map(lambda x: torch.tensor([x], dtype=torch.float64))
 
@@ -57,6 +66,61 @@ def test_top_p_leaves_everything_at_one_and_below_it_the_first_of_equals():
 def test_min_p_leaves_what_is_likely_enough(logits, p):
     probabilities = logits.softmax(-1)[0].tolist()
     assert left(min_p(logits, p)) == {i for i, x in enumerate(probabilities) if x >= p * max(probabilities)}
+
+
+@given(logits=LOGITS, p=st.floats(0.01, 1))
+def test_typical_leaves_the_smallest_set_of_those_closest_to_the_entropy_that_has_p(logits, p):
+    probabilities = logits.softmax(-1)[0].tolist()
+    entropy = -sum(q * math.log(q) for q in probabilities)
+    distance = [abs(-math.log(q) - entropy) for q in probabilities]
+    kept = left(typical(logits, p))
+    mass = sum(probabilities[i] for i in kept)
+    farthest = max(kept, key=lambda i: distance[i])
+    assert mass >= p - 1e-9
+    least = min(probabilities[i] for i in kept if distance[i] > distance[farthest] - 1e-9)
+    assert mass - least < p + 1e-9 or len(kept) == 1
+    assert all(distance[i] >= distance[farthest] - 1e-9 for i in set(range(len(probabilities))) - kept)
+    assert torch.equal(typical(logits, p)[0, sorted(kept)], logits[0, sorted(kept)])
+
+
+def test_the_likeliest_token_may_be_the_least_typical():
+    """Of .4 and ten times .06 the entropy is 2.05 nats; the information of .4 is 1.14 away, of .06 0.76."""
+    probabilities = torch.tensor([[0.4, *[0.06] * 10]], dtype=torch.float64)
+    assert left(typical(probabilities.log(), 0.3)) == {1, 2, 3, 4, 5}
+    assert left(typical(probabilities.log(), 0.6)) == set(range(1, 11))
+    assert left(typical(probabilities.log(), 0.7)) == set(range(11))
+
+
+def test_typical_leaves_everything_at_one_and_what_was_ruled_out_stays_out():
+    logits = torch.tensor([[0.0, -20.0, -30.0, float("-inf")]])
+    assert torch.equal(typical(logits, 1.0), logits)
+    assert 3 not in left(typical(logits, 0.9999999))
+    assert left(typical(logits, 1e-9)) == {0}
+
+
+def test_what_was_written_loses_a_constant_and_something_each_time():
+    logits = torch.tensor([[1.0, 2.0, 3.0], [1.0, 2.0, 3.0]])
+    found = penalise_occurrences(logits, [[2, 0, 2], []], presence=0.5, frequency=0.25)
+    assert found.tolist() == [[0.25, 2.0, 2.0], [1.0, 2.0, 3.0]]
+    assert logits.tolist() == [[1.0, 2.0, 3.0]] * 2  # what was given is left alone
+    assert penalise_occurrences(logits, [[1], [1, 1]], -1.0, 0.0).tolist() == [[1.0, 3.0, 3.0]] * 2
+
+
+@given(written=st.lists(st.integers(0, 3), max_size=12), n=st.integers(1, 5))
+def test_the_tokens_that_repeat_are_those_whose_n_gram_was_there_before(written, n):
+    expected = []
+    for token in range(4):
+        n_grams = [(*written, token)[i : i + n] for i in range(len(written) + 2 - n)]
+        if n_grams and n_grams[-1] in n_grams[:-1]:
+            expected.append(token)
+    assert repeating(written, n) == expected
+
+
+def test_the_tokens_that_repeat_worked_by_hand():
+    assert repeating([5, 6, 7, 5, 6], 3) == [7]
+    assert repeating([5, 6, 5, 7, 5], 2) == [6, 7]
+    assert repeating([7, 5, 7], 1) == [5, 7]
+    assert repeating([], 1) == repeating([5], 2) == repeating([5, 6], 3) == []
 
 
 @given(logits=LOGITS)

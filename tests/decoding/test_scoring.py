@@ -28,7 +28,7 @@ def test_the_cost_of_windows_is_the_sum_over_what_counts_one_by_one(n_control):
     for ids, n in windows:
         state = model.begin(collate_prompts([[]]))
         for i, (read, gold) in enumerate(pairwise(ids)):
-            logits, state = model.step(torch.tensor([read]), state)
+            logits = model.logits(model.read(torch.tensor([[read]]), state)[:, 0])
             if i >= len(ids) - 1 - n:
                 expected -= logits.log_softmax(-1)[0, gold].item()
     for batch_tokens in (1, 8, 1000):
@@ -47,7 +47,7 @@ def test_the_cost_of_a_target_is_the_sum_over_its_tokens_and_its_end(family, n_c
     for (source, target), nats in zip(pairs, found, strict=True):
         state, expected = model.begin(collate_prompts([[*source, EOS]])), 0.0
         for read, gold in pairwise([BOS, *target, EOS]):
-            logits, state = model.step(torch.tensor([read]), state)
+            logits = model.logits(model.read(torch.tensor([[read]]), state)[:, 0])
             expected -= logits.log_softmax(-1)[0, gold].item()
         assert nats == pytest.approx(expected, abs=1e-9)
     assert pairs_nll(model, pairs[::-1], CPU) == found[::-1]  # to the last digit

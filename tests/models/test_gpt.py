@@ -73,7 +73,7 @@ def test_one_group_of_keys_serves_several_heads():
     model = build(n_heads=4, n_kv_heads=2)
     assert model.layers[0].attention.qkv.weight.shape == ((4 + 2 + 2) * 2, 8)
     state = model.begin(collate_prompts([[5, 6, 7]]))
-    assert state.sentences["0.keys"].shape == (1, 2, 3, 2)
+    assert state.caches["0.keys"].shape[:2] == (1, 2) and state.used == [3]
 
 
 def test_beyond_the_learned_positions_there_is_a_clear_error():
@@ -82,7 +82,7 @@ def test_beyond_the_learned_positions_there_is_a_clear_error():
         model(collate_text([[1, 2, 3, 4, 5, 6]]))
     state = model.begin(collate_prompts([[1, 2, 3, 4]]))
     with pytest.raises(DataError, match="has 5 tokens"):
-        model.step(torch.tensor([5]), state)
+        model.read(torch.tensor([[5]]), state)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from pydantic import ValidationError
 
 from regard.batch import collate
 from regard.models.transformer import Transformer, TransformerConfig
+from regard.nn.positions import sinusoids
 from regard.nn.trace import Trace
 
 
@@ -59,6 +60,6 @@ def test_a_new_model_adds_nothing_to_its_embeddings_unless_told_to():
     for initialisation, same in (("zero", True), ("glorot", False)):
         torch.manual_seed(0)
         model = Transformer(TransformerConfig(width=8, n_heads=2, initialisation=initialisation), 9, 9).eval()
-        embedded = model.place(model.embeddings.target(batch.target), torch.arange(3))
+        embedded = model.place(model.embeddings.target(batch.target), sinusoids(torch.arange(3), 8))
         assert torch.equal(model(batch), model.decoder_norm(embedded)) == same
         assert all(linear.weight.any() for layer in model.decoder for linear in layer.added) != same

@@ -8,10 +8,10 @@ from regard.nn.attention import (
     SelfAttention,
     attend,
     attend_fast,
-    attend_prefixed,
     merge_heads,
     split_heads,
 )
+from regard.nn.state import State
 from regard.nn.trace import Trace
 
 
@@ -76,9 +76,10 @@ def test_self_attention_step_by_step_equals_the_causal_whole(qk_norm):
     torch.manual_seed(0)
     layer, x = SelfAttention(8, 2, qk_norm=qk_norm).double(), heads(3, 5, 8)
     whole = layer(x, torch.ones(5, 5, dtype=torch.bool).tril(), None, "")
-    keys = values = x.new_empty(3, 2, 0, 4)
+    state = State(3, x)
+    state.caches = {"0.keys": x.new_empty(3, 2, 0, 4), "0.values": x.new_empty(3, 2, 0, 4)}
     for t in range(5):
-        out, keys, values = layer.step(x[:, t : t + 1], keys, values)
+        out = layer.read(x[:, t : t + 1], state.advance(1), "0")
         torch.testing.assert_close(out[:, 0], whole[:, t], rtol=0, atol=1e-12)
 
 
@@ -113,20 +114,3 @@ def test_the_causal_kernel_equals_the_triangular_mask():
     q, k, v = heads(2, 3, 5, 4), heads(2, 3, 5, 4) * 0.7, heads(2, 3, 5, 4) + 1
     keep = torch.ones(5, 5, dtype=torch.bool).tril()
     torch.testing.assert_close(attend_fast(q, k, v, causal=True), attend(q, k, v, keep)[0], rtol=0, atol=1e-12)
-
-
-@pytest.mark.parametrize("n_prefix", [0, 3])
-def test_a_prefix_shared_by_beams_equals_one_copied_for_each(n_prefix):
-    n_sentences, beams, groups, heads_a_group = 2, 3, 2, 2
-    q = heads(n_sentences * beams, groups * heads_a_group, 1, 4)
-    prefix_keys, prefix_values = heads(n_sentences, groups, n_prefix, 4), heads(n_sentences, groups, n_prefix, 4) + 1
-    keys, values = heads(n_sentences * beams, groups, 2, 4), heads(n_sentences * beams, groups, 2, 4) - 1
-    keep = torch.ones(n_sentences, beams, n_prefix, dtype=torch.bool)
-    keep[1, :, 2:] = False
-    found = attend_prefixed(q, prefix_keys, prefix_values, keep, keys, values)
-    both = []
-    for prefix, own in ((prefix_keys, keys), (prefix_values, values)):
-        copied = torch.cat([prefix.repeat_interleave(beams, dim=0), own], dim=2)
-        both.append(copied.repeat_interleave(heads_a_group, dim=1))
-    visible = torch.cat([keep.flatten(0, 1), torch.ones(n_sentences * beams, 2, dtype=torch.bool)], dim=1)
-    torch.testing.assert_close(found, attend(q, *both, visible[:, None, None])[0], rtol=0, atol=1e-12)

@@ -4,11 +4,12 @@ from tests.reference import attention
 
 from regard.nn.causal import CausalAttention
 from regard.nn.positions import turns
+from regard.nn.state import State
 
 
 def build(**settings) -> CausalAttention:
     torch.manual_seed(2)
-    return CausalAttention(8, 4, 2, **{"bias": False, "qk_norm": False, "span": None} | settings).double()
+    return CausalAttention(8, 4, 2, **{"bias": False, "qk_norm": False} | settings).double()
 
 
 @pytest.mark.parametrize("qk_norm", [False, True])
@@ -32,16 +33,17 @@ def test_each_position_attends_to_the_ones_before_it_head_by_head(qk_norm):
 
 
 @pytest.mark.parametrize("span", [None, 2])
-def test_one_position_at_a_time_gives_the_same_and_forgets_what_left_the_span(span):
-    layer = build(span=span)
+def test_one_position_at_a_time_gives_the_same_and_looks_back_no_further_than_the_span(span):
+    layer = build()
     x = torch.randn(1, 5, 8, dtype=torch.float64)
     distance = torch.arange(5)[:, None] - torch.arange(5)
     visible = ((distance >= 0) & (distance < (span or 5)))[None, None]
     expected, _ = layer(x, turns(torch.arange(5)[None], 2), visible, None, "", 0)
-    nothing = x.new_empty(1, 2, 0, 2)
-    past = nothing, nothing
+    state = State(1, x, span)
+    state.caches = {"0.keys": x.new_empty(1, 2, 0, 2), "0.values": x.new_empty(1, 2, 0, 2)}
     for t in range(5):
-        turning = turns(torch.tensor([[t]]), 2)
-        found, past = layer.step(x[:, t : t + 1], turning, (nothing, nothing), torch.ones(1, 1, 0).bool(), past)
+        reading = state.advance(1)
+        assert reading.positions.tolist() == [[t]]
+        found = layer.read(x[:, t : t + 1], turns(reading.positions, 2), reading, "0")
         torch.testing.assert_close(found[0, 0], expected[0, t], rtol=0, atol=1e-12)
-    assert past[0].shape[2] == (span or 5)
+    assert int((state.visible == 0).sum()) == (span or 5)

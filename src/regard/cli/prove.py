@@ -39,9 +39,11 @@ def print_table(proofs: Sequence[Proof]) -> None:
     for column in ("precision", "outputs", "relative", "gradients", "relative", ""):
         table.add_column(column, justify="right")
     for proof in proofs:
-        figures = (proof.outputs.absolute, proof.outputs.relative, proof.gradients.absolute, proof.gradients.relative)
+        errors = [proof.outputs] if proof.gradients is None else [proof.outputs, proof.gradients]
+        figures = [f"{figure:.1e}" for error in errors for figure in (error.absolute, error.relative)]
+        figures += [""] * (4 - len(figures))  # what is only decoded has no gradients
         verdict = "[green]holds[/]" if proof.holds else "[red]FAILS[/]"
-        table.add_row(escape(proof.name), proof.precision, *(f"{figure:.1e}" for figure in figures), verdict)
+        table.add_row(escape(proof.name), proof.precision, *figures, verdict)
     console = Console()
     if not console.is_terminal:
         console.width = 132  # in a file or a pipe every proof has one line

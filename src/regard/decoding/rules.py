@@ -3,6 +3,9 @@
 At least one token of every row stays. The caller decides in which order the rules apply.
 """
 
+from collections import Counter
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -57,3 +60,41 @@ def min_p(logits: Float[Tensor, "R V"], p: float) -> Float[Tensor, "R V"]:
     """Return logits without the tokens that are less than p times as likely as the likeliest. Nguyen et al. 2024."""
     probabilities = logits.softmax(-1)
     return logits.masked_fill(probabilities < p * probabilities.amax(-1, keepdim=True), float("-inf"))
+
+
+def typical(logits: Float[Tensor, "R V"], p: float) -> Float[Tensor, "R V"]:
+    """Return logits of the smallest set of most typical tokens that has a probability of at least p.
+
+    Meister et al. 2023, "Locally typical sampling", section 4: a token is the more typical, the closer its information
+    -log p is to the entropy of the distribution. The most typical token always stays.
+    """
+    if p == 1:
+        return logits
+    log_p = logits.log_softmax(-1)
+    probabilities = log_p.exp()
+    entropy = -torch.where(probabilities > 0, probabilities * log_p, 0.0).sum(-1, keepdim=True)
+    index = (log_p + entropy).abs().sort(dim=-1, stable=True).indices  # an infinite distance comes last
+    ordered = probabilities.gather(1, index)
+    cut = ordered.cumsum(-1) - ordered >= p
+    cut[:, 0] = False
+    return logits.masked_fill(torch.empty_like(cut).scatter_(1, index, cut), float("-inf"))
+
+
+def penalise_occurrences(
+    logits: Float[Tensor, "R V"], written: Sequence[Sequence[int]], presence: float, frequency: float
+) -> Float[Tensor, "R V"]:
+    """Return logits minus `presence` for every token that was written, and `frequency` for each time that it was."""
+    logits = logits.clone()
+    for row, ids in zip(logits, written, strict=True):
+        for token, times in Counter(ids).items():
+            row[token] -= presence + frequency * times
+    return logits
+
+
+def repeating(written: Sequence[int], n: int) -> list[int]:
+    """Return the tokens that would complete an n-gram that was written before. Paulus et al. 2018, section 2.5."""
+    if len(written) < n:
+        return []
+    last = list(written[len(written) - n + 1 :])  # the n - 1 tokens before the next one
+    starts = range(len(written) - n + 1)
+    return sorted({written[i + n - 1] for i in starts if list(written[i : i + n - 1]) == last})

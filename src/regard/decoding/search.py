@@ -1,24 +1,16 @@
-"""From source ids to target ids: batches sorted by length, results in the order of the input.
-
-Knows the protocol of models. Knows no text and no family.
-"""
+"""How the best target is searched for: the settings, and the search for many sources at once."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from regard.batch import collate, to_device
-from regard.decoding.beam import beam_search, ranking_score
-from regard.decoding.greedy import greedy_search
+from regard.batch import BOS, EOS
+from regard.decoding.engine import CPU, MOST_CELLS, Engine
+from regard.decoding.request import BeamSearch, Chooser, Hypothesis, Request
 from regard.models.protocol import Model
-
-CPU = torch.device("cpu")
-
-MOST_CELLS = 2**18
-"""The maximum number of positions of all hypotheses together; each takes some kilobytes per layer."""
-
+from regard.nn.linear import Precision
 
 LEAST_RATIO = 2.0
 """The ratio of target to source tokens that is always allowed, whatever was seen in training."""
@@ -38,6 +30,15 @@ class DecodingConfig(BaseModel):
     length_penalty: float = Field(1.0, ge=0, le=10)
     """The exponent of the length by which a hypothesis's log-probability is divided; 0 is no penalty."""
 
+    penalty: Literal["exponent", "wu"] = "exponent"
+    """What `length_penalty` is the exponent of: "exponent" the length, "wu" (5 + length) / 6 (Wu et al. 2016)."""
+
+    min_target_tokens: int = Field(0, ge=0, le=2**14)
+    """The minimum length of a target in tokens."""
+
+    no_repeat_ngram: int = Field(0, ge=0, le=100)
+    """The length of the sequences of tokens that no target may contain twice (Paulus et al. 2018); 0 for none."""
+
     max_ratio: float | None = Field(None, gt=0, le=100)
     """The maximum number of target tokens per source token; not set, as in the training pairs, and at least 2."""
 
@@ -51,6 +52,9 @@ class DecodingConfig(BaseModel):
 
     max_target_tokens: int = Field(2_048, ge=1, le=2**14)
     """The maximum length of a target in tokens, whatever its source; a large `beam` allows less, to save memory."""
+
+    precision: Precision = "float32"
+    """The precision of products: "bfloat16" or "int8" is faster on many processors, and rounds (docs/results.md)."""
 
     batch_tokens: int = Field(4_096, ge=1, le=2**20)
     """The approximate number of tokens in a batch of sources, padding included, each counted once per hypothesis."""
@@ -74,52 +78,41 @@ class DecodingConfig(BaseModel):
         # At least one token: `Translator` refuses a source that leaves no room for it.
         return most if n_positions is None else max(1, min(most, n_positions - n_source - 2))
 
+    def chooser(self, n: int | None = None, *, scored: bool = True) -> BeamSearch:
+        """Return the search. n: how many hypotheses must be the best ones, by default all."""
+        return BeamSearch(
+            beam=self.beam,
+            n=n or self.beam,
+            length_penalty=self.length_penalty,
+            penalty=self.penalty,
+            scored=scored or self.beam > 1,
+            min_tokens=self.min_target_tokens,
+            no_repeat=self.no_repeat_ngram,
+        )
 
-@dataclass(frozen=True, slots=True)
-class Hypothesis:
-    """A target without EOS, and the sum of its tokens' log-probabilities, EOS included.
-
-    score: what hypotheses are ranked by, the log-probability over the length to the power of the length penalty.
-    """
-
-    ids: list[int]
-    log_probability: float
-    score: float
+    def request(self, source: Sequence[int], chooser: Chooser, n_positions: int | None = None) -> Request:
+        """Return the request to translate a source, ids without EOS. n_positions: of the model."""
+        return Request([*source, EOS], BOS, self.longest(len(source), n_positions), chooser)
 
 
-@torch.inference_mode()
 def search(
-    model: Model, sources: Sequence[Sequence[int]], config: DecodingConfig, device: torch.device = CPU
+    model: Model,
+    sources: Sequence[Sequence[int]],
+    config: DecodingConfig,
+    device: torch.device = CPU,
+    *,
+    n: int | None = None,
+    scored: bool = True,
 ) -> list[list[Hypothesis]]:
     """Return for every source its hypotheses, best first: one from greedy search, up to `beam` from beam search.
 
     An empty source has one empty hypothesis. The model must be in evaluation mode.
     """
+    engine = Engine(model, device, config.precision, config.batch_tokens)
     results: list[list[Hypothesis]] = [[Hypothesis([], 0.0, 0.0)] for _ in sources]
-    for indices in batches_by_length([len(s) for s in sources], config):
-        batch = to_device(collate([sources[i] for i in indices]), device)
-        longest = [config.longest(len(sources[i]), model.n_positions) for i in indices]
-        if config.beam == 1:
-            found = [[pair] for pair in greedy_search(model, batch, longest)]
-        else:
-            found = beam_search(model, batch, longest, config.beam, config.length_penalty)
-        for i, pairs in zip(indices, found, strict=True):
-            results[i] = [Hypothesis(*pair, ranking_score(*pair, config.length_penalty)) for pair in pairs]
+    kept = [i for i, source in enumerate(sources) if source]
+    chooser = config.chooser(n, scored=scored)
+    found = engine.run(config.request(sources[i], chooser, model.n_positions) for i in kept)
+    for i, hypotheses in zip(kept, found, strict=True):
+        results[i] = hypotheses
     return results
-
-
-def batches_by_length(lengths: Sequence[int], config: DecodingConfig) -> list[list[int]]:
-    """Return indices of the sources that are not empty, longest first, in batches of about batch_tokens cells.
-
-    The targets of a batch, too, together have no more positions than are held at once.
-    """
-    batches: list[list[int]] = []
-    # Longest first, so the first source of a batch is the one that all others are padded to.
-    for i in sorted((i for i, n in enumerate(lengths) if n), key=lambda i: -lengths[i]):
-        if batches:
-            longest, n_rows = lengths[batches[-1][0]], (len(batches[-1]) + 1) * config.beam
-            full = n_rows * longest > config.batch_tokens or n_rows * config.longest(longest) > MOST_CELLS
-        if not batches or full:
-            batches.append([])
-        batches[-1].append(i)
-    return batches

@@ -14,7 +14,7 @@ from torch import nn
 
 from regard.bundle import Bundle
 from regard.bundle.card import Card, DataCard
-from regard.decoding.sampling import SamplingConfig
+from regard.decoding.sampling import TextDecodingConfig
 from regard.decoding.scoring import windows_nll
 from regard.display import Display, counted
 from regard.errors import ConfigError, DataError
@@ -295,7 +295,7 @@ TEXT = Job(
     unit="characters",
     default_family="gpt",
     data=TextConfig,
-    decoding=SamplingConfig,
+    decoding=TextDecodingConfig,
     presets=ON_TEXT,
     limits=TEXT_LIMITS,
     scores=("loss",),

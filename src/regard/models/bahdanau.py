@@ -18,7 +18,7 @@ from regard.nn.multiplicative import MultiplicativeAttention
 from regard.nn.output import logits_of
 from regard.nn.precision import for_products
 from regard.nn.recurrent import BidirectionalGRU, GatedUnit
-from regard.nn.state import State, fold_beams
+from regard.nn.state import State
 from regard.nn.trace import Trace
 
 
@@ -177,18 +177,25 @@ class Bahdanau(nn.Module):
         return self.dropout(pairs.amax(-1))
 
     def begin(self, batch: Batch) -> State:
-        memory, keys, state = self.encode(batch)
-        return State({"memory": memory, "keys": keys, "keep": batch.source_keep}, {"state": state})
+        memory, keys, first = self.encode(batch)
+        state = State(len(memory), memory)
+        state.sentences = {"memory": memory, "keys": keys, "keep": batch.source_keep}
+        state.rows = {"state": first}
+        return state
 
-    def step(self, last: Int[Tensor, " R"], state: State) -> tuple[Float[Tensor, "R V"], State]:
+    def read(self, ids: Int[Tensor, "R T"], state: State) -> Float[Tensor, "R T D"]:
+        embedded = self.embeddings.target(ids)
         source, before = state.sentences, state.rows["state"]
-        queries = fold_beams(before[:, None], len(source["keep"]))  # (N, beams, H)
-        contexts, _ = self.attention(queries, source["keys"], source["memory"], source["keep"])
-        context = contexts.flatten(0, 1)  # (R, M)
-        embedded = self.embeddings.target(last)
-        logits = self.logits(self.read_out(before, embedded, context))
-        after = self.advance(self.decoder_inputs(embedded), context, before)
-        return logits, State(source, {"state": after})
+        states, contexts = [], []
+        for inputs in self.decoder_inputs(embedded).unbind(1):
+            queries = before.unflatten(0, (-1, state.n_rows))  # the rows of a sentence are its queries
+            context, _ = self.attention(queries, source["keys"], source["memory"], source["keep"])
+            states.append(before)  # before it reads the word, as in `forward`
+            contexts.append(context.flatten(0, 1))  # (R, M)
+            before = self.advance(inputs, contexts[-1], before)
+        state.rows = {"state": before}
+        state.read = [n + ids.shape[1] for n in state.read]
+        return self.read_out(torch.stack(states, dim=1), embedded, torch.stack(contexts, dim=1))
 
 
 def make_attention(config: BahdanauConfig, memory_width: int) -> AdditiveAttention | MultiplicativeAttention:

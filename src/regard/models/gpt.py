@@ -13,14 +13,14 @@ from torch import Tensor, nn
 
 from regard.batch import Batch, control_ids
 from regard.errors import DataError
-from regard.nn.causal import CausalAttention, KeysValues, NewKeysValues, PastKeysValues, SourceKeysValues, Turns
+from regard.nn.causal import CausalAttention, KeysValues, Turns
 from regard.nn.dropout import Dropout
 from regard.nn.embedding import Embeddings
 from regard.nn.feed_forward import FeedForward
 from regard.nn.ngrams import NgramEmbeddings
 from regard.nn.output import logits_of
-from regard.nn.positions import turns
-from regard.nn.state import State
+from regard.nn.positions import tabulated_turns, turns
+from regard.nn.state import Reading, State
 from regard.nn.trace import Trace
 
 
@@ -184,7 +184,7 @@ class GPT(nn.Module):
         # The first n-grams of the target begin in the source.
         embedded = torch.cat([*parts, self.embed(batch.target, self.recent(batch.source, batch.source_keep))], dim=1)
         keep = torch.cat([batch.source_keep, batch.target_keep], dim=1)  # (B, S + T)
-        return self.norm(self.read(embedded, keep, n_source, trace)[0][:, n_source:])
+        return self.norm(self.through(embedded, keep, n_source, trace)[0][:, n_source:])
 
     def embed(self, ids: Int[Tensor, "B L"], before: Int[Tensor, "B N"] | None = None) -> Float[Tensor, "B L D"]:
         """Return the embeddings of tokens; before: the tokens in front of them, None for no tokens."""
@@ -204,7 +204,7 @@ class GPT(nn.Module):
     def output_weight(self) -> Float[Tensor, "V D"]:
         return self.embeddings.output if self.separate_output is None else self.separate_output
 
-    def read(
+    def through(
         self, embedded: Float[Tensor, "B L D"], keep: Bool[Tensor, "B L"], n_source: int, trace: Trace | None = None
     ) -> tuple[Float[Tensor, "B L D"], list[KeysValues]]:
         """Return the last layer's output, and the keys and values of every layer.
@@ -216,8 +216,8 @@ class GPT(nn.Module):
         positions = (keep.cumsum(1) - 1).clamp(min=0) if gap else torch.arange(length, device=keep.device)[None]
         # None lets the kernel use its own causal mask, which halves the work; `attend`, which fills a trace, has none.
         visible = self.visible(keep, positions) if gap or trace is not None or self.config.attention_span else None
-        x = start = self.place(embedded, positions)
-        turning = self.turning(positions)
+        x = start = self.place(embedded, positions, length if self.positions is None else int(positions.max()) + 1)
+        turning = turns(positions, self.config.head_width) if self.positions is None else None
         caches = []
         for i, layer in enumerate(cast(list[Layer], self.layers)):
             x, cache = layer(x, start, turning, visible, trace, f"decoder.{i}", n_source)
@@ -233,14 +233,16 @@ class GPT(nn.Module):
             earlier = earlier & (positions[:, :, None] - positions[:, None] < self.config.attention_span)
         return earlier[:, None]
 
-    def place(self, embedded: Float[Tensor, "B L D"], positions: Int[Tensor, "#B L"]) -> Float[Tensor, "B L D"]:
+    def place(
+        self, embedded: Float[Tensor, "B L D"], positions: Int[Tensor, "#B L"], n_tokens: int
+    ) -> Float[Tensor, "B L D"]:
         """Return embeddings as the first layer reads them: with learned positions added, or scaled to unit variance.
 
-        Raises DataError if there is no learned position for some of them.
+        n_tokens: of the longest sequence. Raises DataError if there is no learned position for some of them.
         """
         if self.positions is None:
             return self.dropout(embedded * self.config.width**0.5)
-        if (n_tokens := int(positions.max()) + 1) > self.config.context:
+        if n_tokens > self.config.context:
             raise DataError(
                 f"A sequence has {n_tokens:,} tokens, source and target together; this model has learned "
                 f"{self.config.context:,} positions. Shorten it, or train with model.positions=rotary or a larger "
@@ -248,48 +250,32 @@ class GPT(nn.Module):
             )
         return self.dropout(embedded + self.positions(positions))
 
-    def turning(self, positions: Int[Tensor, "#B L"]) -> Turns | None:
-        """Return the angles by which queries and keys are rotated, or None if positions were added already."""
-        return turns(positions, self.config.head_width) if self.positions is None else None
-
     def begin(self, batch: Batch) -> State:
-        n, n_source = batch.source.shape
-        rows: dict[str, Tensor] = {"position": batch.source_keep.sum(1, keepdim=True)}
-        sentences = {"keep": batch.source_keep}
+        state = State(len(batch.source), self.output_weight, self.config.attention_span)
         if (recent := self.recent(batch.source, batch.source_keep)) is not None:
-            rows["recent"] = recent
+            state.rows["recent"] = recent
+        n, n_source = batch.source.shape
         empty = self.output_weight.new_empty(n, self.config.kv_heads, 0, self.config.head_width)
         caches = [(empty, empty)] * self.config.n_layers
         if n_source:
-            # They include keys of padding; `visible_source` hides these.
-            _, caches = self.read(self.embed(batch.source), batch.source_keep, n_source)
+            _, caches = self.through(self.embed(batch.source), batch.source_keep, n_source)
+        stored: dict[str, Tensor] = {}
         for i, (keys, values) in enumerate(caches):
-            sentences[f"{i}.keys"], sentences[f"{i}.values"] = keys, values
-            rows[f"{i}.keys"] = rows[f"{i}.values"] = empty  # shared, as no step writes into a state
-        return State(sentences, rows)
+            stored |= {f"{i}.keys": keys, f"{i}.values": values}
+        # Padding has keys as well, but it is at the end: the next token takes its cell.
+        state.fill(stored, batch.source_keep.sum(1).tolist())
+        return state
 
-    def step(self, last: Int[Tensor, " R"], state: State) -> tuple[Float[Tensor, "R V"], State]:
-        position, recent = state.rows["position"], state.rows.get("recent")
-        x = start = self.place(self.embed(last[:, None], recent), position)  # (R, 1, D)
-        turning = self.turning(position)
-        keep = self.visible_source(state)
-        rows = {"position": position + 1}
+    def read(self, ids: Int[Tensor, "R T"], state: State) -> Float[Tensor, "R T D"]:
+        reading = state.advance(ids.shape[1])
+        recent, n_read = state.rows.get("recent"), max(state.read)
+        x = start = self.place(self.embed(ids, recent), reading.positions, n_read)
         if recent is not None:
-            rows["recent"] = torch.cat([recent[:, 1:], last[:, None]], dim=1)
+            state.rows["recent"] = torch.cat([recent, ids], dim=1)[:, -recent.shape[1] :]
+        turning = tabulated_turns(reading.positions, n_read, self.config.head_width) if self.positions is None else None
         for i, layer in enumerate(cast(list[Layer], self.layers)):
-            source = state.sentences[f"{i}.keys"], state.sentences[f"{i}.values"]
-            past = state.rows[f"{i}.keys"], state.rows[f"{i}.values"]
-            x, (rows[f"{i}.keys"], rows[f"{i}.values"]) = layer.step(x, start, turning, source, keep, past)
-        return self.logits(self.norm(x[:, 0])), State(state.sentences, rows)
-
-    def visible_source(self, state: State) -> Bool[Tensor, "N beams S"]:
-        """Return which source positions the next token of every hypothesis may attend to."""
-        keep, position = state.sentences["keep"], state.rows["position"]
-        keep, position = keep[:, None], position.unflatten(0, (len(keep), -1))  # (N, 1, S), (N, beams, 1)
-        if self.config.attention_span is None:
-            return keep.expand(-1, position.shape[1], -1)
-        # A source has its padding at the end, so its cells are its positions.
-        return keep & (position - torch.arange(keep.shape[2], device=keep.device) < self.config.attention_span)
+            x = layer.read(x, start, turning, reading, str(i))
+        return self.norm(x)
 
 
 class Layer(nn.Module):
@@ -303,7 +289,6 @@ class Layer(nn.Module):
             config.kv_heads,
             bias=config.bias,
             qk_norm=config.qk_norm,
-            span=config.attention_span,
         )
         self.attention_norm = make_norm(config)
         self.feed_forward = FeedForward(config.width, config.inner_width, config.activation, bias=config.bias)
@@ -327,21 +312,19 @@ class Layer(nn.Module):
         x = x + self.dropout(attended)
         return x + self.dropout(self.feed_forward(self.feed_forward_norm(x))), cache
 
-    def step(
+    def read(
         self,
-        x: Float[Tensor, "R 1 D"],
-        start: Float[Tensor, "R 1 D"],
+        x: Float[Tensor, "R T D"],
+        start: Float[Tensor, "R T D"],
         turning: Turns | None,
-        source: SourceKeysValues,
-        keep: Bool[Tensor, "N beams S"],
-        past: PastKeysValues,
-    ) -> tuple[Float[Tensor, "R 1 D"], NewKeysValues]:
-        """Return the output for one new position, and the keys and values of all positions after the source."""
+        reading: Reading,
+        name: str,
+    ) -> Float[Tensor, "R T D"]:
+        """Return the output for the tokens that are being read."""
         x = self.mixed(x, start)
-        attended, cache = self.attention.step(self.attention_norm(x), turning, source, keep, past)
-        # No dropout: steps are for a model in evaluation mode.
-        x = x + attended
-        return x + self.feed_forward(self.feed_forward_norm(x)), cache
+        # No dropout: reading is for a model in evaluation mode.
+        x = x + self.attention.read(self.attention_norm(x), turning, reading, name)
+        return x + self.feed_forward(self.feed_forward_norm(x))
 
     def mixed(self, x: Float[Tensor, "B L D"], start: Float[Tensor, "B L D"]) -> Float[Tensor, "B L D"]:
         """Return x with the first layer's input added again, with learned weights."""

@@ -42,10 +42,12 @@ class Model(Protocol):
         ...
 
     def begin(self, batch: Batch) -> State:
-        """Encode the source and return the state with one hypothesis per sentence, which has read nothing yet."""
+        """Encode the sources, or read the prompts, and return a state with one row per sentence.
+
+        A row of a translation has read nothing of its target yet; that of a text has read its prompt.
+        """
         ...
 
-    def step(self, last: Tensor, state: State) -> tuple[Tensor, State]:
-        """Read one token per hypothesis, ids (R,), and return logits (R, V) for the next one and the new state."""
-        # The searches write minus infinity into these logits, so every step makes a new tensor.
+    def read(self, ids: Tensor, state: State) -> Tensor:
+        """Read the next tokens of every row, ids (R, T), and return the hidden states (R, T, D); the state moves on."""
         ...

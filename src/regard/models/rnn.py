@@ -15,7 +15,9 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
 from regard.batch import Batch, control_ids
 from regard.nn.dropout import Dropout
 from regard.nn.embedding import Embeddings
+from regard.nn.linear import Precision
 from regard.nn.output import logits_of
+from regard.nn.recurrent import SteppedCell
 from regard.nn.state import State
 from regard.nn.trace import Trace
 
@@ -97,7 +99,7 @@ class RNN(nn.Module):
         self.encoder = cell(embedding, width, bidirectional=config.bidirectional, **layers)
         self.initial = nn.Linear(n_final * width, n_states * width)
         self.context = nn.Linear(n_final * width, context) if context else None
-        self.decoder = cell(embedding + context, width, **layers)
+        self.decoder: nn.GRU | nn.LSTM | SteppedCell = cell(embedding + context, width, **layers)
         self.readout = nn.Linear(width + embedding + context, 2 * embedding)
         self.dropout = Dropout(config.dropout_rate)
         self.apply(initialise)
@@ -144,6 +146,11 @@ class RNN(nn.Module):
         hidden = state["hidden"].transpose(0, 1).contiguous()
         return (hidden, state["cell"].transpose(0, 1).contiguous()) if "cell" in state else hidden
 
+    def lower_precision(self, precision: Precision) -> None:
+        """Compute the products of the decoder's cell in a lower precision from now on."""
+        assert isinstance(self.decoder, nn.GRU | nn.LSTM), "it is lowered once"
+        self.decoder = SteppedCell(self.decoder, precision)
+
     def read_out(
         self, states: Float[Tensor, "B T H"], embedded: Float[Tensor, "B T E"], contexts: Float[Tensor, "B T C"]
     ) -> Float[Tensor, "B T E"]:
@@ -152,22 +159,23 @@ class RNN(nn.Module):
         return self.dropout(pairs.amax(-1))
 
     def begin(self, batch: Batch) -> State:
-        context, state = self.encode(batch)
-        return State({"context": context}, state)
+        context, first = self.encode(batch)
+        state = State(len(context), context)
+        state.sentences, state.rows = {"context": context}, first
+        return state
 
-    def step(self, last: Int[Tensor, " R"], state: State) -> tuple[Float[Tensor, "R V"], State]:
-        context = state.sentences["context"]
-        context = context.repeat_interleave(len(last) // len(context), dim=0)[:, None]  # (R, 1, C)
-        embedded = self.embeddings.target(last[:, None])
-        states, after = run_cell(self.decoder, torch.cat([embedded, context], dim=-1), self.for_cell(state.rows))
-        logits = self.logits(self.read_out(states, embedded, context)[:, 0])
+    def read(self, ids: Int[Tensor, "R T"], state: State) -> Float[Tensor, "R T D"]:
+        contexts = state.of_rows(state.sentences["context"])[:, None].expand(-1, ids.shape[1], -1)  # (R, T, C)
+        embedded = self.embeddings.target(ids)
+        states, after = run_cell(self.decoder, torch.cat([embedded, contexts], dim=-1), self.for_cell(state.rows))
         after = after if isinstance(after, tuple) else (after,)
         # A GRU has no cell, hence not strict. A state's tensors have the batch first: (R, L, H).
-        rows = {name: x.transpose(0, 1) for name, x in zip(("hidden", "cell"), after, strict=False)}
-        return logits, State(state.sentences, rows)
+        state.rows = {name: x.transpose(0, 1) for name, x in zip(("hidden", "cell"), after, strict=False)}
+        state.read = [n + ids.shape[1] for n in state.read]
+        return self.read_out(states, embedded, contexts)
 
 
-def run_cell(cell: nn.RNNBase, inputs: Tensor | PackedSequence, state: Any = None) -> Any:
+def run_cell(cell: nn.Module, inputs: Tensor | PackedSequence, state: Any = None) -> Any:
     """Return the states of all steps and the last ones, on a GPU in float32.
 
     Autocast gives cuDNN's cells float16, whatever its type is, and the gradients of a mean over thousands of

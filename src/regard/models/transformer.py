@@ -12,12 +12,13 @@ from torch import Tensor, nn
 
 from regard.batch import Batch, control_ids
 from regard.nn.attention import CrossAttention, SelfAttention
+from regard.nn.cache import bias_of
 from regard.nn.dropout import Dropout
 from regard.nn.embedding import Embeddings
 from regard.nn.feed_forward import Activation, FeedForward
 from regard.nn.output import logits_of
-from regard.nn.positions import sinusoids
-from regard.nn.state import State, fold_beams
+from regard.nn.positions import sinusoids, tabulated_sinusoids
+from regard.nn.state import FEWEST, Reading, State, at_least
 from regard.nn.trace import Trace
 
 
@@ -119,7 +120,8 @@ class Transformer(nn.Module):
         n = batch.target.shape[1]
         # A target's padding comes after all real tokens, so the causal mask hides it, too.
         causal = torch.ones(n, n, dtype=torch.bool, device=batch.target.device).tril()
-        x = self.place(self.embeddings.target(batch.target), torch.arange(n, device=batch.target.device))
+        places = sinusoids(torch.arange(n, device=batch.target.device), self.config.width)
+        x = self.place(self.embeddings.target(batch.target), places)
         for i, layer in enumerate(self.decoder):
             x = layer(x, causal, memory, batch.source_keep[:, None, None], trace, f"decoder.{i}")
         return self.decoder_norm(x)
@@ -133,39 +135,42 @@ class Transformer(nn.Module):
 
     def encode(self, batch: Batch, trace: Trace | None = None) -> Float[Tensor, "B S D"]:
         """Return the encoder's last states."""
-        positions = torch.arange(batch.source.shape[1], device=batch.source.device)
-        x = self.place(self.embeddings.source(batch.source), positions)
+        places = sinusoids(torch.arange(batch.source.shape[1], device=batch.source.device), self.config.width)
+        x = self.place(self.embeddings.source(batch.source), places)
         keep = batch.source_keep[:, None, None]  # (B, 1, 1, S)
         for i, layer in enumerate(self.encoder):
             x = layer(x, keep, trace, f"encoder.{i}.self")
         return self.encoder_norm(x)
 
-    def place(self, embedded: Float[Tensor, "B T D"], positions: Int[Tensor, "*shape"]) -> Float[Tensor, "B T D"]:
+    def place(self, embedded: Float[Tensor, "B T D"], places: Float[Tensor, "*#B T D"]) -> Float[Tensor, "B T D"]:
         """Return scaled embeddings with their positions added. Vaswani et al. 2017, sections 3.4 and 3.5."""
-        width = self.config.width
-        return self.dropout(embedded * width**0.5 + sinusoids(positions, width))
+        return self.dropout(embedded * self.config.width**0.5 + places.to(embedded.dtype))
 
     def begin(self, batch: Batch) -> State:
         memory = self.encode(batch)
-        n, width, heads = len(memory), self.config.width, self.config.n_heads
-        sentences = {"keep": batch.source_keep}
-        # One number would suffice, but search selects and repeats what a state holds by rows.
-        rows = {"position": torch.zeros(n, 1, dtype=torch.long, device=memory.device)}
-        for i, layer in enumerate(cast(list[DecoderLayer], self.decoder)):
-            sentences[f"{i}.keys"], sentences[f"{i}.values"] = layer.cross.keys_values(memory)
-            for name in ("keys", "values"):
-                rows[f"{i}.{name}"] = memory.new_empty(n, heads, 0, width // heads)  # (N, H, 0, K)
-        return State(sentences, rows)
+        state = State(len(memory), memory)
+        state.sentences["keep"] = at_least(batch.source_keep, 1, FEWEST)
+        for i, layer in enumerate(self.decoder_layers):
+            keys, values = layer.cross.keys_values(memory)
+            # Contiguous, since every step multiplies by them.
+            state.sentences[f"{i}.keys"] = at_least(keys, 2, FEWEST).contiguous()
+            state.sentences[f"{i}.values"] = at_least(values, 2, FEWEST).contiguous()
+            state.caches[f"{i}.keys"] = state.caches[f"{i}.values"] = keys[:, :, :0]
+        return state
 
-    def step(self, last: Int[Tensor, " R"], state: State) -> tuple[Float[Tensor, "R V"], State]:
-        rows = {"position": state.rows["position"] + 1}
-        x = self.place(self.embeddings.target(last[:, None]), state.rows["position"])  # (R, 1, D)
-        for i, layer in enumerate(cast(list[DecoderLayer], self.decoder)):
-            past = state.rows[f"{i}.keys"], state.rows[f"{i}.values"]
-            source = state.sentences[f"{i}.keys"], state.sentences[f"{i}.values"]
-            x, rows[f"{i}.keys"], rows[f"{i}.values"] = layer.step(x, past, source, state.sentences["keep"])
-        logits = self.logits(self.decoder_norm(x[:, 0]))
-        return logits, State(state.sentences, rows)
+    def read(self, ids: Int[Tensor, "R T"], state: State) -> Float[Tensor, "R T D"]:
+        reading = state.advance(ids.shape[1])
+        places = tabulated_sinusoids(reading.positions, max(state.read), self.config.width)
+        x = self.place(self.embeddings.target(ids), places)
+        n_queries = state.n_rows * ids.shape[1]
+        source_bias = bias_of(state.sentences["keep"], n_queries, self.config.n_heads, x.dtype)
+        for i, layer in enumerate(self.decoder_layers):
+            x = layer.read(x, reading, str(i), source_bias)
+        return self.decoder_norm(x)
+
+    @property
+    def decoder_layers(self) -> list["DecoderLayer"]:
+        return cast(list[DecoderLayer], self.decoder)
 
 
 class EncoderLayer(nn.Module):
@@ -224,19 +229,16 @@ class DecoderLayer(nn.Module):
         frame = self.feed_forward_frame
         return frame.close(x, self.feed_forward(frame.open(x)))
 
-    def step(
-        self, x: Float[Tensor, "R 1 D"], past: tuple[Tensor, Tensor], source: tuple[Tensor, Tensor], keep: Tensor
-    ) -> tuple[Float[Tensor, "R 1 D"], Tensor, Tensor]:
-        """Return the output for one new position, and the self-attention's keys and values so far."""
+    def read(
+        self, x: Float[Tensor, "R T D"], reading: Reading, name: str, source_bias: Float[Tensor, "N H Q S"]
+    ) -> Float[Tensor, "R T D"]:
+        """Return the output for the tokens that are being read. source_bias: what may be attended to in the source."""
         frame = self.attention_frame
-        attended, keys, values = self.attention.step(frame.open(x), *past)
-        x = frame.close(x, attended)
+        x = frame.close(x, self.attention.read(frame.open(x), reading, name))
         frame = self.cross_frame
-        queries = fold_beams(frame.open(x), len(keep))  # (N, beams, D)
-        attended = self.cross(queries, *source, keep[:, None, None], None, "")  # (N, beams, D)
-        x = frame.close(x, attended.flatten(0, 1)[:, None])  # (R, 1, D)
+        x = frame.close(x, self.cross.read(frame.open(x), reading, name, source_bias))
         frame = self.feed_forward_frame
-        return frame.close(x, self.feed_forward(frame.open(x))), keys, values
+        return frame.close(x, self.feed_forward(frame.open(x)))
 
 
 class Residual(nn.Module):

@@ -10,6 +10,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from regard.nn.attention_kernel import attend_short, is_short
+from regard.nn.cache import attend_cached
+from regard.nn.state import Reading
 from regard.nn.trace import Trace
 
 
@@ -53,34 +55,6 @@ def attend_fast(
             return attend_fast(q.float(), k.float(), v.float(), keep, causal=causal).to(q.dtype)
     # This kernel, too, gives zeros for a row that keeps nothing; a test checks that.
     return F.scaled_dot_product_attention(q, k, v, attn_mask=keep, is_causal=causal)
-
-
-def attend_prefixed(
-    q: Float[Tensor, "R H 1 K"],
-    prefix_keys: Float[Tensor, "N G S K"],
-    prefix_values: Float[Tensor, "N G S K"],
-    prefix_keep: Bool[Tensor, "N beams S"],
-    keys: Float[Tensor, "R G P K"],
-    values: Float[Tensor, "R G P K"],
-) -> Float[Tensor, "R H 1 K"]:
-    """Return the attended values of one query per hypothesis, over a prefix and the hypothesis's own positions.
-
-    The prefix belongs to a sentence and is not copied for its beams. Equal to `attend` over both concatenated, with
-    each of the G heads of keys and values serving H / G heads of queries (Ainslie et al. 2023).
-    """
-    # Head h is in group h // (H / G), as repeat_interleave arranges them in `CausalAttention.forward`.
-    n, groups = prefix_keys.shape[:2]
-    q, keys, values = (x.unflatten(0, (n, -1)) for x in (q, keys, values))  # (N, beams, ...)
-    q = q.squeeze(3).unflatten(2, (groups, -1))  # (N, beams, G, H / G, K)
-    to_prefix = torch.einsum("nbghk,ngsk->nbghs", q, prefix_keys)
-    to_own = torch.einsum("nbghk,nbgpk->nbghp", q, keys)
-    # A hypothesis's own positions are real and within the span: only the prefix needs a mask.
-    keep = F.pad(prefix_keep, (0, keys.shape[3]), value=True)[:, :, None, None]  # (N, beams, 1, 1, S + P)
-    weights = softmax_where(torch.cat([to_prefix, to_own], dim=-1) * q.shape[-1] ** -0.5, keep)
-    for_prefix, for_own = weights.split([to_prefix.shape[-1], to_own.shape[-1]], dim=-1)
-    attended = torch.einsum("nbghs,ngsk->nbghk", for_prefix, prefix_values)
-    attended = attended + torch.einsum("nbghp,nbgpk->nbghk", for_own, values)
-    return attended.flatten(2, 3).flatten(0, 1)[:, :, None]  # (R, H, 1, K)
 
 
 def softmax_where(energies: Float[Tensor, "*shape"], keep: Bool[Tensor, "*#keep"] | None) -> Float[Tensor, "*shape"]:
@@ -140,14 +114,9 @@ class SelfAttention(nn.Module):
         q, k, v = self.project(x)
         return self.output(merge_heads(attend_traced(q, k, v, keep, trace, name)))
 
-    def step(
-        self, x: Float[Tensor, "R 1 D"], past_keys: Float[Tensor, "R H P K"], past_values: Float[Tensor, "R H P K"]
-    ) -> tuple[Float[Tensor, "R 1 D"], Tensor, Tensor]:
-        """Return the output for one new position, and keys and values with that position appended."""
-        q, k, v = self.project(x)
-        keys, values = torch.cat([past_keys, k], dim=2), torch.cat([past_values, v], dim=2)
-        # No mask: all cached positions come before, and a row of a search has no padding.
-        return self.output(merge_heads(attend_fast(q, keys, values))), keys, values
+    def read(self, x: Float[Tensor, "R T D"], reading: Reading, name: str) -> Float[Tensor, "R T D"]:
+        """Return the output for new tokens, which attend to the ones before them and to themselves."""
+        return self.output(merge_heads(reading.attend(name, *self.project(x))))
 
 
 class CrossAttention(nn.Module):
@@ -178,3 +147,13 @@ class CrossAttention(nn.Module):
         q = split_heads(self.query(x), self.n_heads)
         q = normed(q) if self.qk_norm else q
         return self.output(merge_heads(attend_traced(q, keys, values, keep, trace, name)))
+
+    def read(
+        self, x: Float[Tensor, "R T D"], reading: Reading, name: str, bias: Float[Tensor, "N H Q S"]
+    ) -> Float[Tensor, "R T D"]:
+        """Return the output for new tokens, which attend to the keys and values of their sentence's source."""
+        q = split_heads(self.query(x), self.n_heads)
+        q = reading.by_sentence(normed(q) if self.qk_norm else q)
+        source = reading.state.sentences
+        attended = attend_cached(q, source[f"{name}.keys"], source[f"{name}.values"], bias)
+        return self.output(merge_heads(reading.by_row(attended)))

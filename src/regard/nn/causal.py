@@ -1,34 +1,28 @@
 """Causal self-attention of decoder-only models: over a whole sequence, or for one new position at a time."""
 
-import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from regard.nn.attention import attend, attend_fast, attend_prefixed, merge_heads, normed
+from regard.nn.attention import attend, attend_fast, merge_heads, normed
 from regard.nn.positions import rotate
+from regard.nn.state import Reading
 from regard.nn.trace import Trace
 
 Turns = tuple[Float[Tensor, "*batch T half"], Float[Tensor, "*batch T half"]]
 KeysValues = tuple[Float[Tensor, "B G L K"], Float[Tensor, "B G L K"]]
-SourceKeysValues = tuple[Float[Tensor, "N G S K"], Float[Tensor, "N G S K"]]
-PastKeysValues = tuple[Float[Tensor, "R G P K"], Float[Tensor, "R G P K"]]
-NewKeysValues = tuple[Float[Tensor, "R G Q K"], Float[Tensor, "R G Q K"]]
-"""Keys and values of a sequence, of a source that hypotheses share, of a hypothesis, and with a position appended."""
 
 
 class CausalAttention(nn.Module):
     """Attention of every position to itself and the ones before it; one product makes queries, keys and values.
 
     Each of the n_kv_heads keys and values serves a group of heads (Ainslie et al. 2023). qk_norm normalises queries and
-    keys (Henry et al. 2020). span: how many positions, its own included, one attends to; None means all.
+    keys (Henry et al. 2020).
     """
 
-    def __init__(
-        self, width: int, n_heads: int, n_kv_heads: int, *, bias: bool, qk_norm: bool, span: int | None
-    ) -> None:
+    def __init__(self, width: int, n_heads: int, n_kv_heads: int, *, bias: bool, qk_norm: bool) -> None:
         super().__init__()
         self.heads, self.width_head = [n_heads, n_kv_heads, n_kv_heads], width // n_heads
-        self.qk_norm, self.span = qk_norm, span
+        self.qk_norm = qk_norm
         self.qkv = nn.Linear(width, sum(self.heads) * self.width_head, bias=bias)
         self.output = nn.Linear(width, width, bias=bias)
 
@@ -37,11 +31,12 @@ class CausalAttention(nn.Module):
     ) -> tuple[Float[Tensor, "B H L K"], Float[Tensor, "B G L K"], Float[Tensor, "B G L K"]]:
         """Return queries, keys and values; queries and keys normalised and rotated as the settings say."""
         heads = self.qkv(x).unflatten(-1, (-1, self.width_head)).transpose(1, 2)  # (B, H + 2G, L, K)
-        q, k, v = heads.split(self.heads, dim=1)
+        compared, v = heads.split([sum(self.heads[:2]), self.heads[2]], dim=1)  # queries and keys together
         if self.qk_norm:
-            q, k = normed(q), normed(k)
+            compared = normed(compared)
         if turning is not None:
-            q, k = rotate(q, *turning), rotate(k, *turning)
+            compared = rotate(compared, *turning)
+        q, k = compared.split(self.heads[:2], dim=1)
         return q, k, v
 
     def forward(
@@ -72,19 +67,8 @@ class CausalAttention(nn.Module):
             trace.record(f"{name}.context", weights[:, :, n_source:])  # (B, H, T, S + T)
         return self.output(merge_heads(attended)), (k, v)
 
-    def step(
-        self,
-        x: Float[Tensor, "R 1 D"],
-        turning: Turns | None,
-        source: SourceKeysValues,
-        keep: Bool[Tensor, "N beams S"],
-        past: PastKeysValues,
-    ) -> tuple[Float[Tensor, "R 1 D"], NewKeysValues]:
-        """Return the output for one new position, and the keys and values of all positions after the source."""
-        q, k, v = self.project(x, turning)
-        keys, values = torch.cat([past[0], k], dim=2), torch.cat([past[1], v], dim=2)
-        # Positions outside the span are dropped here; in the source, keep excludes them.
-        if self.span is not None:
-            keys, values = keys[:, :, -self.span :], values[:, :, -self.span :]
-        attended = attend_prefixed(q, *source, keep, keys, values)
-        return self.output(merge_heads(attended)), (keys, values)
+    def read(
+        self, x: Float[Tensor, "R T D"], turning: Turns | None, reading: Reading, name: str
+    ) -> Float[Tensor, "R T D"]:
+        """Return the output for new tokens, which attend to the ones before them and to themselves."""
+        return self.output(merge_heads(reading.attend(name, *self.project(x, turning))))

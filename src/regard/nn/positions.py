@@ -1,8 +1,10 @@
 """Positions: added as sinusoids, or applied to queries and keys as rotations."""
 
 import math
+from functools import lru_cache
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -43,3 +45,34 @@ def rotate(
     # Only cosines and sines are rounded to x's type: bfloat16 could not even represent all positions beyond 256.
     c, s = cosines[:, None].to(x.dtype), sines[:, None].to(x.dtype)
     return torch.cat([first * c - second * s, second * c + first * s], dim=-1)
+
+
+def tabulated_sinusoids(positions: Int[Tensor, "*shape"], last: int, width: int) -> Float[Tensor, "*shape {width}"]:
+    """Return what `sinusoids` returns, from a table; last: the largest of the positions, known without asking."""
+    return F.embedding(positions, _sinusoids_up_to(_rounded(last), width, positions.device))
+
+
+def tabulated_turns(
+    positions: Int[Tensor, "*shape"], last: int, width: int
+) -> tuple[Float[Tensor, "*shape half"], Float[Tensor, "*shape half"]]:
+    """Return what `turns` returns, from a table; last: the largest of the positions, known without asking."""
+    cosines, sines = _turns_up_to(_rounded(last), width, positions.device)
+    return F.embedding(positions, cosines), F.embedding(positions, sines)
+
+
+def _rounded(last: int) -> int:
+    """Return the next power of two, at least 256, so that there are few tables."""
+    return max(256, 1 << last.bit_length())
+
+
+# Outside inference mode, whose tensors no gradient may go through.
+@lru_cache(maxsize=8)
+@torch.inference_mode(False)
+def _sinusoids_up_to(n: int, width: int, device: torch.device) -> Tensor:
+    return sinusoids(torch.arange(n, device=device), width)
+
+
+@lru_cache(maxsize=8)
+@torch.inference_mode(False)
+def _turns_up_to(n: int, width: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    return turns(torch.arange(n, device=device), width)

@@ -1,19 +1,21 @@
 """Translation with models that were trained on pairs: a sentence in, its translations out."""
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
-from typing import Self, cast, overload
+from typing import Any, Self, cast, overload
 
 import torch
 
 from regard.arguments import pairs_of, path_of, string_of, strings_of
 from regard.batch import collate, to_device
 from regard.bundle import Bundle
+from regard.decoding.engine import Engine
+from regard.decoding.request import Chooser, Hypothesis, Sampled
+from regard.decoding.sampling import MOST_SAMPLES, SamplingConfig, reseeded
 from regard.decoding.scoring import TextScore, pairs_nll
-from regard.decoding.search import DecodingConfig, Hypothesis, search
-from regard.errors import BundleError, ConfigError, DataError, shown
+from regard.decoding.search import DecodingConfig
+from regard.errors import ConfigError, DataError, shown
 from regard.inspection.capture import EXPLAIN_BYTES, capture, refuse_large
 from regard.inspection.explanation import Explanation, explanation_of
 from regard.models.protocol import Model
@@ -78,9 +80,10 @@ class Translator:
         beam: the beam size; by default the run's. A single text that is too long raises DataError; one of several gets
         an empty translation that names the `problem`.
         """
-        if isinstance(text, str):
-            return self.n_best(text, beam=beam)[0]
-        return [hypotheses[0] for hypotheses in self.n_best(text, beam=beam)]
+        config = changed(self.decoding, {"beam": beam})
+        texts = [text] if isinstance(text, str) else strings_of(text, "text")
+        best = [hypotheses[0] for hypotheses in self._search(texts, config, 1)]
+        return self._only(best) if isinstance(text, str) else best
 
     @overload
     def n_best(  # type: ignore[overload-overlap]
@@ -105,14 +108,48 @@ class Translator:
                 f"{config.beam}. Choose another number, or another beam."
             )
         texts = [text] if isinstance(text, str) else strings_of(text, "text")
-        found = self._search(texts, config)
+        found = [hypotheses[:n] for hypotheses in self._search(texts, config, n)]
         if isinstance(text, str):
-            if found[0][0].problem is not None:
-                raise DataError(f"The text {found[0][0].problem}.")
-            return found[0][:n]
-        return [hypotheses[:n] for hypotheses in found]
+            self._only(found[0])
+            return found[0]
+        return found
 
-    def _search(self, texts: Sequence[str], config: DecodingConfig) -> list[list[Translation]]:
+    @overload
+    def sample(self, text: str, n: int = 1, **options: Any) -> list[Translation]: ...
+    @overload
+    def sample(self, text: Iterable[str], n: int = 1, **options: Any) -> list[list[Translation]]: ...
+    def sample(
+        self, text: str | Iterable[str], n: int = 1, **options: Any
+    ) -> list[Translation] | list[list[Translation]]:
+        """Return n translations of a text, or of each of several, whose tokens are drawn and not searched for.
+
+        options: settings of `SamplingConfig` by name (temperature, top_k, top_p, min_p, seed, ...); by default tokens
+        are drawn from the model's own distribution (temperature 1). The seed of the first is `seed`, that of the next
+        one more. Raises ConfigError for an option that is unknown or out of range, and DataError as `translate` does.
+        """
+        if type(n) is not int or not 1 <= n <= MOST_SAMPLES:
+            raise ConfigError(f"n is {shown(ascii(n))}; expected a number from 1 to {MOST_SAMPLES:,}.")
+        config = changed(SamplingConfig(temperature=1.0, precision=self.decoding.precision), options)
+        texts = [text] if isinstance(text, str) else strings_of(text, "text")
+        found = self._decode(texts, self.decoding, [Sampled(reseeded(config, i)) for i in range(n)])
+        if isinstance(text, str):
+            self._only(found[0])
+            return found[0]
+        return found
+
+    def _only(self, translations: Sequence[Translation]) -> Translation:
+        """Return the first of the translations of a single text. Raises DataError if it was not translated."""
+        if translations[0].problem is not None:
+            raise DataError(f"The text {translations[0].problem}.")
+        return translations[0]
+
+    def _search(self, texts: Sequence[str], config: DecodingConfig, n: int | None) -> list[list[Translation]]:
+        return [distinct(found) for found in self._decode(texts, config, [config.chooser(n)])]
+
+    def _decode(
+        self, texts: Sequence[str], config: DecodingConfig, choosers: Sequence[Chooser]
+    ) -> list[list[Translation]]:
+        """Return for every text the hypotheses of all choosers, the first with notes."""
         problems = [f"has {len(text):,} characters; the limit is {LONGEST:,}" * (len(text) > LONGEST) for text in texts]
         # What is too long is not even tokenised, which can take minutes for one word.
         kept = ["" if problem else text for text, problem in zip(texts, problems, strict=True)]
@@ -120,13 +157,26 @@ class Translator:
         for i, ids in enumerate(sources):
             if problem := self._problem(ids, config):
                 problems[i], sources[i] = problem, []  # an empty source costs nothing, and keeps the order
-        found = search(self.model, sources, config, self.device)
-        if not all(hypotheses and math.isfinite(hypotheses[0].score) for hypotheses in found):
-            raise BundleError("The outputs of the model are not finite with these weights. Use another bundle.")
+        found = self._run(sources, config, choosers)
         return [
-            [Translation("", [], 0.0, 0.0, problem)] if problem else self._noted(text, ids, hypotheses, config)
+            [Translation("", [], 0.0, 0.0, problem)] * (len(choosers) if choosers[0].beam == 1 else 1)
+            if problem
+            else self._noted(text, ids, hypotheses, config)
             for text, ids, hypotheses, problem in zip(texts, sources, found, problems, strict=True)
         ]
+
+    def _run(
+        self, sources: Sequence[Sequence[int]], config: DecodingConfig, choosers: Sequence[Chooser]
+    ) -> list[list[Hypothesis]]:
+        """Return for every source the hypotheses of all choosers; an empty one has empty ones."""
+        precision = choosers[0].config.precision if isinstance(choosers[0], Sampled) else config.precision
+        engine = Engine(self.model, self.device, precision, config.batch_tokens)
+        found = [[] if source else [Hypothesis([], 0.0, 0.0)] * len(choosers) for source in sources]
+        asked = [(i, chooser) for i, source in enumerate(sources) if source for chooser in choosers]
+        answers = engine.run(config.request(sources[i], chooser, self.model.n_positions) for i, chooser in asked)
+        for (i, _), hypotheses in zip(asked, answers, strict=True):
+            found[i] += hypotheses
+        return found
 
     def _problem(self, ids: Sequence[int], config: DecodingConfig, n_target: int = 1) -> str | None:
         """Return why a source cannot be translated, or not into n_target tokens; None if it can be."""
@@ -142,20 +192,12 @@ class Translator:
     def _noted(
         self, text: str, ids: Sequence[int], hypotheses: Sequence[Hypothesis], config: DecodingConfig
     ) -> list[Translation]:
-        """Return hypotheses as texts, the best one with notes."""
-        best, *others = self._distinct(hypotheses)
+        """Return hypotheses as texts, the first one with notes."""
+        decode = self.bundle.target_tokenizer.decode
+        first, *others = (Translation(decode(h.ids), h.ids, h.log_probability, h.score) for h in hypotheses)
         longest = self.bundle.card.longest_source, config.longest(len(ids), self.model.n_positions)
-        notes = notes_on((text, ids), (best.text, best.ids), self.bundle.source_tokenizer, *longest)
-        return [replace(best, notes=tuple(notes)), *others]
-
-    def _distinct(self, hypotheses: Sequence[Hypothesis]) -> list[Translation]:
-        """Return hypotheses as texts; of those with the same text in different tokens, the best."""
-        by_text: dict[str, Translation] = {}
-        for h in hypotheses:
-            text = self.bundle.target_tokenizer.decode(h.ids)
-            # They come best first, so the first of a text is the one to keep.
-            by_text.setdefault(text, Translation(text, h.ids, h.log_probability, h.score))
-        return list(by_text.values())
+        notes = notes_on((text, ids), (first.text, first.ids), self.bundle.source_tokenizer, *longest)
+        return [replace(first, notes=tuple(notes)), *others]
 
     def score(self, pairs: Iterable[tuple[str, str]]) -> list[TextScore]:
         """Return the log-probability of each target, given its source, the end counted."""
@@ -210,3 +252,11 @@ class Translator:
             )
         title = f"{text} → {target_text}"
         return explanation_of(captured, source_words, source_index, target_words, target_index, title)
+
+
+def distinct(translations: Sequence[Translation]) -> list[Translation]:
+    """Return translations without repetitions: of those with the same text, the first and best."""
+    by_text: dict[str, Translation] = {}
+    for translation in translations:
+        by_text.setdefault(translation.text, translation)
+    return list(by_text.values())
